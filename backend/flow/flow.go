@@ -1,0 +1,229 @@
+// Package flow holds the nouns of Proxycache: an exchange, its request, its response, and the trail
+// of what happened to it on the way.
+package flow
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"io"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"proxycache/backend/problem"
+)
+
+// Door is the way an exchange came in.
+type Door string
+
+const (
+	Reverse   Door = "reverse"   // origin-form: a route decides where it goes
+	Forward   Door = "forward"   // absolute-form: the client said where
+	Intercept Door = "intercept" // inside a CONNECT whose TLS we answered
+	Tunnel    Door = "tunnel"    // a CONNECT passed through untouched: bytes are counted, not read
+	Replay    Door = "replay"    // sent again by a person
+)
+
+// Request is what the client asked. Modules may change it before they hand it on; Body may be
+// replaced, and who replaces it closes the old one.
+type Request struct {
+	Method    string
+	Scheme    string // "http" or "https"
+	Authority string // host[:port] as the client named it: the absolute-form's, else Host, else :authority
+	Target    string // path and query as on the wire, "/v1/items?x=1"; "*" for OPTIONS *; "" for a tunnel
+	Proto     string // "HTTP/1.1", "HTTP/1.0", "HTTP/2.0"
+	Header    Header // order, case and repeats of the wire; HTTP/2 pseudo-fields are not in it
+	Trailer   Header // complete once Body has returned io.EOF
+
+	// Body is never nil; NoBody when there is none. It is closed by the ingress after the response ended.
+	Body          io.ReadCloser
+	ContentLength int64 // bytes of Body; -1 when only the end will tell
+	// ExpectContinue: the client waits for 100 (Continue). The ingress sends it at the first Read of Body.
+	ExpectContinue bool
+
+	// RawHead is the head as it arrived, up to and with the blank line; nil where the protocol has no
+	// text form (HTTP/2): then the recorder prints one.
+	RawHead []byte
+}
+
+// Response is a value: who answers returns one. Body is closed by whoever consumes the response.
+type Response struct {
+	Status  int
+	Reason  string // the phrase as sent; empty in HTTP/2
+	Proto   string
+	Header  Header
+	Trailer func() Header // after Body returned io.EOF; nil when there can be none
+
+	Body          io.ReadCloser // never nil; NoBody when there is none
+	ContentLength int64         // bytes of Body; -1 when only the end will tell
+
+	// Upgraded is set on a 101 (RFC 9110 §7.8) and on a tunnel's 200: the connection to the target from
+	// there on, both ways. Body is then NoBody. Modules leave such a response alone.
+	Upgraded io.ReadWriteCloser
+
+	// Cut tells the ingress to close the client's connection without a word (the fault module).
+	Cut bool
+
+	RawHead []byte // as it arrived; nil for answers that never were on a wire
+}
+
+// NoBody reads as empty.
+var NoBody io.ReadCloser = noBody{}
+
+type noBody struct{}
+
+func (noBody) Read([]byte) (int, error)         { return 0, io.EOF }
+func (noBody) Close() error                     { return nil }
+func (noBody) WriteTo(io.Writer) (int64, error) { return 0, nil }
+
+// NewResponse is a complete answer made here. An empty contentType sets no field.
+func NewResponse(status int, contentType string, body []byte) *Response {
+	r := &Response{Status: status, Proto: "HTTP/1.1", Body: NoBody, ContentLength: int64(len(body))}
+	if contentType != "" {
+		r.Header.Add("Content-Type", contentType)
+	}
+	if len(body) > 0 {
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return r
+}
+
+// Path is Target without its query.
+func (r *Request) Path() string { p, _, _ := strings.Cut(r.Target, "?"); return p }
+
+// Query is what follows the "?" in Target, undecoded.
+func (r *Request) Query() string { _, q, _ := strings.Cut(r.Target, "?"); return q }
+
+// Host is Authority without its port, lower case, IPv6 without brackets.
+func (r *Request) Host() string { h, _ := SplitAuthority(r.Authority); return strings.ToLower(h) }
+
+// Port is Authority's port, or the scheme's default.
+func (r *Request) Port() string {
+	if _, p := SplitAuthority(r.Authority); p != "" {
+		return p
+	}
+	if r.Scheme == "https" {
+		return "443"
+	}
+	return "80"
+}
+
+// URL is the absolute form, as the client meant it.
+func (r *Request) URL() string { return r.Scheme + "://" + r.Authority + r.Target }
+
+// UpgradeTo is the protocol the request asks to switch to ("websocket"), or "".
+func (r *Request) UpgradeTo() string {
+	if r.Header.HasToken("Connection", "upgrade") {
+		return strings.ToLower(r.Header.Get("Upgrade"))
+	}
+	return ""
+}
+
+// SplitAuthority parts "host:port", "[::1]:80", "host" into host (without brackets) and port ("" if none).
+func SplitAuthority(a string) (host, port string) {
+	if strings.HasPrefix(a, "[") {
+		if end := strings.IndexByte(a, ']'); end > 0 {
+			return a[1:end], strings.TrimPrefix(a[end+1:], ":")
+		}
+		return a, ""
+	}
+	if i := strings.LastIndexByte(a, ':'); i >= 0 && strings.IndexByte(a, ':') == i {
+		return a[:i], a[i+1:]
+	}
+	return a, ""
+}
+
+// Conn is what is known of one side's connection.
+type Conn struct {
+	Local, Remote string // ip:port
+	Reused        bool   // an exchange before this one used the same connection
+	TLS           *TLS   // nil in the clear
+}
+
+// TLS is what a handshake agreed on.
+type TLS struct {
+	Version string // "TLS 1.3"
+	Cipher  string
+	ALPN    string // "h2", "http/1.1", ""
+	SNI     string
+	Chain   []*x509.Certificate // the peer's, leaf first; empty where the peer showed none
+}
+
+// Timing holds the moments of an exchange as offsets from Started; zero where one did not happen.
+// Receive ends at Done. The order is: Queue, DNS, Connect, TLS, Sent, FirstByte, Done.
+type Timing struct {
+	DNSStart, DNSDone         time.Duration
+	ConnectStart, ConnectDone time.Duration
+	TLSStart, TLSDone         time.Duration
+	SendStart, Sent           time.Duration // first and last byte of the request left
+	FirstByte                 time.Duration // first byte of the final response's head
+	Done                      time.Duration // last byte of the response reached the client
+}
+
+// Exchange is one request and what came of it. It belongs to the goroutine that runs the pipeline;
+// what others may touch meanwhile says so.
+type Exchange struct {
+	ID      uuid.UUID // version 7: sorts by time
+	Seq     int64     // the number people see; given by the recorder, 0 before
+	Started time.Time
+	Door    Door
+	Client  netip.AddrPort
+	Trusted bool // the peer is in the configuration's `trusted` list: its forwarding fields may be believed
+
+	Request *Request
+	// Interim passes a 1xx on to the client at once (RFC 9110 §15.2). Never nil; not for 101.
+	Interim func(status int, h Header)
+
+	Route    string // the route's name; "" where none took it
+	Upstream string // the pool's name; "" in a forward door without a route
+	Target   string // the address it was sent to, "127.0.0.1:3000"; "" where nothing was sent
+	Mocked   bool   // a mock answered
+	ReplayOf int64  // Seq of the exchange this one repeats; 0 if none
+
+	ClientConn Conn
+	TargetConn Conn
+	Timing     Timing
+	Trail      Trail
+	Problem    *problem.Problem // why there is no ordinary answer; nil if there is one
+
+	ctx     context.Context
+	running int // index in Trail of the cell that runs now
+}
+
+// NewExchange starts an exchange now; ctx ends when the client leaves.
+func NewExchange(ctx context.Context, door Door, r *Request) *Exchange {
+	return &Exchange{
+		ID: newID(), Started: time.Now(), Door: door, Request: r,
+		Interim: func(int, Header) {}, ctx: ctx,
+	}
+}
+
+func newID() uuid.UUID {
+	id, err := uuid.NewV7()
+	if err != nil { // the system's randomness is gone: nothing sensible can go on
+		panic("flow: no randomness for an exchange id: " + err.Error())
+	}
+	return id
+}
+
+// Context ends when the client leaves or the exchange is over.
+func (x *Exchange) Context() context.Context { return x.ctx }
+
+// WithContext replaces the context; the ingress and modules with a deadline use it.
+func (x *Exchange) WithContext(ctx context.Context) { x.ctx = ctx }
+
+// Since is the offset of now from Started.
+func (x *Exchange) Since() time.Duration { return time.Since(x.Started) }
+
+// Handler answers an exchange, always: where something failed the response says so and x.Problem why.
+type Handler interface {
+	Handle(x *Exchange) *Response
+}
+
+// HandlerFunc makes a function a Handler.
+type HandlerFunc func(x *Exchange) *Response
+
+func (f HandlerFunc) Handle(x *Exchange) *Response { return f(x) }

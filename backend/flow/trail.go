@@ -1,0 +1,83 @@
+package flow
+
+import "time"
+
+// Verdict is what a cell did to an exchange, in one word.
+type Verdict string
+
+const (
+	Passed   Verdict = "passed"   // looked, and changed nothing
+	Changed  Verdict = "changed"  // changed the request or the response
+	Answered Verdict = "answered" // gave the response itself: the end of the line
+	Skipped  Verdict = "skipped"  // its condition did not hold, or it is off
+	Picked   Verdict = "picked"   // the pool: chose a target
+	Failed   Verdict = "failed"   // could not do its work
+)
+
+// Fact is one thing a cell decided on: ("key", "GET shop.localhost/v1"), ("left", "87 of 100").
+type Fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Step is what one cell did. The engine writes it; a module adds facts and may refine the verdict.
+type Step struct {
+	Cell    string // id of the cell, unique in the configuration: "shop-api/headers"
+	Module  string // "headers"; "upstream" for the last step
+	Verdict Verdict
+	Why     string // for a skipped one: the condition that did not hold
+	Facts   []Fact
+
+	// Before is the time from entry to handing on (or answering); After from the response's return to exit.
+	Before, After time.Duration
+
+	// What it changed, each a list of edits against what it was given.
+	Request, Response Delta
+}
+
+// Delta is the difference a cell made to one message. Empty when it made none.
+type Delta struct {
+	Header []FieldEdit
+	Line   [2]string // the request line or status before and after; empty strings when unchanged
+	Body   bool      // the body was replaced
+}
+
+// Empty tells that nothing changed.
+func (d Delta) Empty() bool { return len(d.Header) == 0 && !d.Body && d.Line == [2]string{} }
+
+// FieldEdit is one changed field: Was empty for an added one, Now empty for a removed one.
+type FieldEdit struct {
+	Op   string `json:"op"` // "add", "remove", "set"
+	Name string `json:"name"`
+	Was  string `json:"was"`
+	Now  string `json:"now"`
+}
+
+// Trail is the steps in pipeline order.
+type Trail []Step
+
+// Enter starts the step of a cell and makes it the running one; it returns its index.
+// Only the engine calls Enter and Resume.
+func (x *Exchange) Enter(s Step) int {
+	x.Trail = append(x.Trail, s)
+	x.running = len(x.Trail) - 1
+	return x.running
+}
+
+// Resume makes step i the running one again, when the response has come back to its cell.
+func (x *Exchange) Resume(i int) { x.running = i }
+
+// Note adds a fact to the step of the cell that is running.
+func (x *Exchange) Note(name, value string) {
+	if x.running < len(x.Trail) {
+		s := &x.Trail[x.running]
+		s.Facts = append(s.Facts, Fact{name, value})
+	}
+}
+
+// Verdict says what the running cell did, where the engine could not see it by itself.
+func (x *Exchange) Verdict(v Verdict) {
+	if x.running < len(x.Trail) {
+		x.Trail[x.running].Verdict = v
+	}
+}

@@ -1,0 +1,82 @@
+// Package policy says what a module is and what it tells of itself.
+//
+// The life of a module: it is listed (Module), its settings are made with their defaults
+// (Module.Settings), filled from the document and checked (schema tags, then Checker), turned into a
+// running policy (Settings.Policy), used by many exchanges at once (Policy.Apply), and closed
+// (io.Closer) after the last exchange of its plan has ended.
+package policy
+
+import (
+	"log/slog"
+
+	"proxycache/backend/flow"
+	"proxycache/backend/problem"
+)
+
+// Next hands the exchange to the rest of the pipeline. It may be called at most once, except by a
+// module whose task is to repeat.
+type Next func(*flow.Exchange) (*flow.Response, error)
+
+// Policy decides one thing about an exchange: it answers; or it changes the request and hands it on;
+// or it changes the response on its way back. Many goroutines call Apply at once. An error goes back
+// unchanged towards the client, and becomes an answer in the engine.
+type Policy interface {
+	Apply(x *flow.Exchange, next Next) (*flow.Response, error)
+}
+
+// Settings is what a user may set: a pointer to a plain tagged struct (see schema) that can become
+// a policy. It is not changed after its check.
+type Settings interface {
+	// Explain says the settings in one sentence without a full stop: "sets 2 request headers, removes Server".
+	Explain() string
+	// Policy makes the running policy. What fails here fails before anything is applied.
+	Policy(Env) (Policy, error)
+}
+
+// Checker is a Settings with rules across its fields. Where is relative to the cell: "status".
+type Checker interface {
+	Check() []*problem.Problem
+}
+
+// Stage is the part of the pipeline a module belongs to; the comb tints by it.
+type Stage string
+
+const (
+	Identify Stage = "identify"
+	Guard    Stage = "guard"
+	Shape    Stage = "shape"
+	Serve    Stage = "serve"
+	Balance  Stage = "balance"
+	Observe  Stage = "observe"
+)
+
+// Module is one entry of the palette.
+type Module struct {
+	Name    string // in the document: use = "headers"
+	Title   string // for people: "Headers"
+	Summary string // one sentence
+	Icon    string // a Lucide name: "list-plus"
+	Stage   Stage
+	// Figure names the live figure of the cell: what its count of acted exchanges is called on the
+	// comb, "changed", "mocked", "aborted".
+	Figure   string
+	Settings func() Settings
+}
+
+// Env is what a policy may use of its surroundings.
+type Env struct {
+	Cell string // the cell's id: "shop-api/mock"
+	Log  *slog.Logger
+	keep *Keep
+}
+
+// NewEnv is for the engine and for tests. A nil keep keeps nothing beyond the policy.
+func NewEnv(cell string, log *slog.Logger, keep *Keep) Env {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if keep == nil {
+		keep = &Keep{}
+	}
+	return Env{Cell: cell, Log: log, keep: keep}
+}
