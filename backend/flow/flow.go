@@ -24,7 +24,6 @@ const (
 	Forward   Door = "forward"   // absolute-form: the client said where
 	Intercept Door = "intercept" // inside a CONNECT whose TLS we answered
 	Tunnel    Door = "tunnel"    // a CONNECT passed through untouched: bytes are counted, not read
-	Replay    Door = "replay"    // sent again by a person
 )
 
 // Request is what the client asked. Modules may change it before they hand it on; Body may be

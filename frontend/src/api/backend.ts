@@ -3,7 +3,7 @@
 // generated bindings in api/wails.ts.
 
 export type State = 'pending' | 'done' | 'aborted' | 'error';
-export type Door = 'reverse' | 'forward' | 'intercept' | 'tunnel' | 'replay';
+export type Door = 'reverse' | 'forward' | 'intercept' | 'tunnel';
 /** Values as the document holds them. */
 export type Settings = Record<string, unknown>;
 /** Chooses the editor of a field. */

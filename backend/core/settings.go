@@ -1,0 +1,243 @@
+package core
+
+import (
+	"context"
+	"net/netip"
+	"os"
+
+	"proxycache/backend/config"
+	"proxycache/backend/ingress"
+	"proxycache/backend/modules"
+	"proxycache/backend/problem"
+	"proxycache/backend/record"
+	"proxycache/backend/schema"
+	"proxycache/backend/upstream"
+)
+
+// settingsCatalogue is what the document is checked against.
+var settingsCatalogue = config.Catalogue{
+	Module:   modules.Lookup,
+	Modules:  modules.Names(),
+	Upstream: func() any { return new(upstream.Settings) },
+	Sections: map[string]func() any{
+		"capture": func() any { return new(record.Settings) },
+		"forward": func() any { return new(upstream.Forward) },
+	},
+}
+
+// load reads a text into the document as written and as it runs, with the environment in it.
+func (c *Core) load(text []byte) (written, running *config.Document, list problem.List) {
+	written, list = config.Parse(c.options.Config, text, settingsCatalogue)
+	if len(list) > 0 {
+		return nil, nil, list
+	}
+	running, list = written.Expanded(os.LookupEnv)
+	return written, running, list
+}
+
+// CheckFile reads a configuration file and says what is wrong with it; nothing is started.
+func CheckFile(path string) (problem.List, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, problem.Wrap(problem.NotFound, err, "Reading %s: %v. Name a file that exists.", path, err)
+	}
+	doc, list := config.Parse(path, text, settingsCatalogue)
+	if len(list) == 0 {
+		_, list = doc.Expanded(os.LookupEnv)
+	}
+	return list, nil
+}
+
+// Catalogue is all that forms are made from.
+func (c *Core) Catalogue(context.Context, Nothing) (Catalogue, error) {
+	out := Catalogue{
+		Modules:  []Module{},
+		Upstream: schema.Of(new(upstream.Settings)),
+		Capture:  schema.Of(new(record.Settings)),
+		Forward:  schema.Of(new(upstream.Forward)),
+	}
+	for _, name := range modules.Names() {
+		m, _ := modules.Lookup(name)
+		out.Modules = append(out.Modules, Module{
+			Name: m.Name, Title: m.Title, Summary: m.Summary, Icon: m.Icon, Stage: string(m.Stage),
+			Figure: m.Figure, Fields: schema.Of(m.Settings()),
+		})
+	}
+	return out, nil
+}
+
+// Config is the configuration in force.
+func (c *Core) Config(context.Context, Nothing) (Config, error) {
+	now := c.current.Load()
+	return Config{Revision: now.revision, Text: string(now.text), Document: *now.document, Explain: explain(now.document)}, nil
+}
+
+// Check says what would be said about a document if it were applied.
+func (c *Core) Check(_ context.Context, doc config.Document) (Checked, error) {
+	out := Checked{Problems: toProblems(config.Check(&doc, settingsCatalogue)), Explain: explain(&doc)}
+	if len(out.Problems) > 0 {
+		return out, nil
+	}
+	now := c.current.Load()
+	text, err := config.Edit(now.text, now.document, &doc)
+	if err != nil {
+		return out, err
+	}
+	out.Text = string(text)
+	return out, nil
+}
+
+// Apply puts a document in force: all that can fail comes before anything changes.
+func (c *Core) Apply(ctx context.Context, r ApplyRequest) (Config, error) {
+	c.applying.Lock()
+	defer c.applying.Unlock()
+	if err := c.apply(r.Base, &r.Document); err != nil {
+		return Config{}, err
+	}
+	return c.Config(ctx, Nothing{})
+}
+
+// edit applies a change made here to the document in force.
+func (c *Core) edit(change func(*config.Document) error) (revision string, err error) {
+	c.applying.Lock()
+	defer c.applying.Unlock()
+	now := c.current.Load()
+	doc := now.document.Clone()
+	if err := change(doc); err != nil {
+		return "", err
+	}
+	if err := c.apply(now.revision, doc); err != nil {
+		return "", err
+	}
+	return c.current.Load().revision, nil
+}
+
+func (c *Core) apply(base string, doc *config.Document) error {
+	now := c.current.Load()
+	if c.broken.Load() != nil {
+		return problem.New(problem.Conflict, "Applying the change: %s has mistakes in it, and writing would lose what is there. Mend the file first; the status bar says what is wrong.", c.options.Config)
+	}
+	if base != now.revision {
+		return problem.New(problem.Conflict, "Applying the change: the configuration was changed meanwhile. Look at what is in force now and make the change again.")
+	}
+	if list := config.Check(doc, settingsCatalogue); len(list) > 0 {
+		return list
+	}
+	text, err := config.Edit(now.text, now.document, doc)
+	if err != nil {
+		return err
+	}
+	return c.putInForce(text, func() (string, error) { return c.file.Write(base, text) })
+}
+
+// putInForce builds all that text asks for, has it written, and swaps. Nothing changes when any of
+// it fails.
+func (c *Core) putInForce(text []byte, write func() (revision string, err error)) error {
+	doc, running, list := c.load(text)
+	if len(list) > 0 {
+		return list
+	}
+	capture, err := recordSettings(running)
+	if err != nil {
+		return err
+	}
+	plan, err := c.engine.Prepare(running)
+	if err != nil {
+		return err
+	}
+	before := c.current.Load()
+	if err := c.ingress.Configure(ingressSettings(running)); err != nil {
+		plan.Discard()
+		return err
+	}
+	revision, err := write()
+	if err != nil {
+		plan.Discard()
+		c.rebind(before)
+		return err
+	}
+	c.engine.Swap(plan)
+	c.recorder.Configure(capture)
+	c.unbound.Store(nil)
+	c.current.Store(&inForce{revision: revision, text: text, document: doc})
+	c.News.Say(News{Revision: revision, Rows: noRows, Total: c.total()})
+	return nil
+}
+
+// rebind goes back to the addresses of the configuration that stays in force.
+func (c *Core) rebind(to *inForce) {
+	running, list := to.document.Expanded(os.LookupEnv)
+	if len(list) > 0 {
+		return // it was in force, so it expanded once; its environment cannot change while we run
+	}
+	if err := c.ingress.Configure(ingressSettings(running)); err != nil {
+		c.unbound.Store(problem.Of(err))
+	}
+}
+
+// watchConfig takes a hand edit of the file along the same road; a broken one is told and changes nothing.
+func (c *Core) watchConfig(ctx context.Context) {
+	err := c.file.Watch(ctx, func(text []byte, revision string) {
+		c.applying.Lock()
+		defer c.applying.Unlock()
+		err := c.putInForce(text, func() (string, error) { return revision, nil })
+		if err == nil {
+			c.broken.Store(nil)
+			return
+		}
+		list, ok := err.(problem.List)
+		if !ok {
+			list = problem.List{problem.Of(err)}
+		}
+		c.broken.Store(&list)
+		c.log.Warn("the configuration file was changed but is not usable; the one before stays in force", "problems", list.Error())
+	})
+	if err != nil && ctx.Err() == nil {
+		c.log.Error("the configuration file is not watched", "error", err)
+	}
+}
+
+func explain(doc *config.Document) []Explained {
+	out := []Explained{}
+	add := func(route string, cells []config.Cell) {
+		for _, cell := range cells {
+			m, ok := modules.Lookup(cell.Use)
+			if !ok {
+				continue
+			}
+			s := m.Settings()
+			if list := schema.Decode("", cell.Settings, s); len(list) == 0 {
+				out = append(out, Explained{Route: route, Cell: cell.ID, Sentence: s.Explain()})
+			}
+		}
+	}
+	add("", doc.Cells)
+	for _, r := range doc.Routes {
+		add(r.Name, r.Cells)
+	}
+	return out
+}
+
+func recordSettings(doc *config.Document) (record.Settings, error) {
+	var s record.Settings
+	if list := schema.Decode("capture", doc.Sections["capture"], &s); len(list) > 0 {
+		return s, list
+	}
+	return s, nil
+}
+
+func ingressSettings(doc *config.Document) ingress.Settings {
+	s := ingress.Settings{PassThrough: doc.PassThrough}
+	for _, l := range doc.Listen {
+		s.Listen = append(s.Listen, ingress.Listener{Address: l.Address, Accept: l.Accept})
+	}
+	for _, t := range doc.Trusted {
+		if prefix, err := netip.ParsePrefix(t); err == nil {
+			s.Trusted = append(s.Trusted, prefix)
+		} else if a, err := netip.ParseAddr(t); err == nil { // config.Check let only these two pass
+			s.Trusted = append(s.Trusted, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
+	return s
+}
+

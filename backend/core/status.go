@@ -1,0 +1,75 @@
+package core
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"proxycache/backend/flow"
+	"proxycache/backend/problem"
+)
+
+// Status is what the status bar and the top bar show.
+func (c *Core) Status(context.Context, Nothing) (Status, error) {
+	stats := c.recorder.Stats()
+	now := c.current.Load()
+	s := Status{
+		Version: c.options.Version, Listeners: c.listeners(), Recording: stats.Recording,
+		Exchanges: c.total(), Lost: stats.Lost, Rate: stats.Rate, P99: stats.P99,
+		DataDir: c.options.Dir, ConfigFile: c.options.Config, Database: c.store.Path(),
+		Revision: now.revision, ConfigProblems: []Problem{}, Warnings: c.warnings(stats.Warning),
+		Authority: Authority{
+			File: c.authority.File(), Fingerprint: c.authority.Fingerprint(), NotAfter: rfc3339(c.authority.NotAfter()),
+		},
+	}
+	if list := c.broken.Load(); list != nil {
+		s.ConfigProblems = toProblems(*list)
+	}
+	s.ProxyURL = c.proxyURL()
+	return s, nil
+}
+
+func (c *Core) listeners() []Listener {
+	out := []Listener{}
+	for _, b := range c.ingress.Listeners() {
+		out = append(out, Listener{Address: b.Address, Accept: append([]string{}, b.Accept...)})
+	}
+	if p := c.unbound.Load(); p != nil && len(out) == 0 {
+		for _, l := range c.current.Load().document.Listen {
+			out = append(out, Listener{Address: l.Address, Accept: append([]string{}, l.Accept...), Problem: p.Message})
+		}
+	}
+	return out
+}
+
+// proxyURL is where a program on this computer reaches the first bound listener.
+func (c *Core) proxyURL() string {
+	bound := c.ingress.Listeners()
+	if len(bound) == 0 {
+		return ""
+	}
+	host, port := flow.SplitAuthority(bound[0].Address)
+	if a, err := netip.ParseAddr(host); err != nil || a.IsUnspecified() {
+		host = "127.0.0.1"
+	} else if a.Is6() {
+		host = "[" + host + "]"
+	}
+	return "http://" + host + ":" + port
+}
+
+func (c *Core) warnings(capture *problem.Problem) []string {
+	out := []string{}
+	for _, b := range c.ingress.Listeners() {
+		host, _ := flow.SplitAuthority(b.Address)
+		if a, err := netip.ParseAddr(host); err == nil && !a.IsLoopback() {
+			out = append(out, fmt.Sprintf("Others on the network can use the proxy: %s is not a loopback address.", b.Address))
+		}
+	}
+	if capture != nil {
+		out = append(out, capture.Message)
+	}
+	if host := c.untrusted.Load(); host != nil {
+		out = append(out, fmt.Sprintf("A program refused our certificate for %s. Trust the authority there: Settings, Certificate.", *host))
+	}
+	return out
+}

@@ -1,0 +1,95 @@
+// Package engine builds plans from documents, runs exchanges through them, and swaps plans without
+// dropping one.
+package engine
+
+import (
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+
+	"proxycache/backend/flow"
+	"proxycache/backend/policy"
+	"proxycache/backend/problem"
+)
+
+// Options are what an engine needs of its surroundings.
+type Options struct {
+	// Module finds a module by the name that a cell uses.
+	Module func(name string) (policy.Module, bool)
+	// Demo is the address that the target "demo:" stands for.
+	Demo string
+	// Refuse names addresses that no pool may dial, asked after resolution.
+	Refuse func(netip.AddrPort) bool
+	Log    *slog.Logger
+}
+
+// Engine runs exchanges through the plan in force. Its methods may be called at any time by any
+// goroutine.
+type Engine struct {
+	options Options
+	keep    policy.Keep
+	figures figures
+	plan    atomic.Pointer[Plan]
+}
+
+// New makes an engine without a plan: it answers 503 until Swap gave it one.
+func New(o Options) *Engine {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Engine{options: o}
+}
+
+// Handle runs x through its route and always returns a response; where there is no ordinary one,
+// x.Problem says why.
+func (e *Engine) Handle(x *flow.Exchange) *flow.Response {
+	plan := e.acquire()
+	if plan == nil {
+		x.Problem = problem.New(problem.Unavailable, "Routing %s: no configuration is in force yet. Try again in a moment.", x.Request.URL())
+		return answer(x)
+	}
+	response, err := plan.run(x)
+	if err != nil {
+		x.Problem = problem.Of(err)
+		response = answer(x)
+	}
+	if response.Upgraded != nil || response.Body == flow.NoBody {
+		plan.release()
+		return response
+	}
+	response.Body = &heldBody{ReadCloser: response.Body, plan: plan}
+	return response
+}
+
+// acquire takes a share in the plan in force, so that it is not closed while the exchange runs.
+func (e *Engine) acquire() *Plan {
+	for {
+		plan := e.plan.Load()
+		if plan == nil {
+			return nil
+		}
+		if plan.users.Add(1) > 0 && e.plan.Load() == plan {
+			return plan
+		}
+		plan.release() // it was swapped in between
+	}
+}
+
+// Swap puts plan in force. Exchanges that run keep the plan they began with; it is closed after the
+// last of them.
+func (e *Engine) Swap(plan *Plan) {
+	old := e.plan.Swap(plan)
+	e.keep.Retain(plan.cellIDs())
+	if old == nil {
+		return
+	}
+	old.retire(plan)
+}
+
+// Close ends the plan in force after its last exchange. Later exchanges are answered 503.
+func (e *Engine) Close() {
+	if old := e.plan.Swap(nil); old != nil {
+		old.retire(nil)
+	}
+	e.keep.Retain(nil)
+}

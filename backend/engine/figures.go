@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"sort"
+	"sync"
+	"sync/atomic"
+
+	"proxycache/backend/flow"
+)
+
+// window is how many samples, one a second, the recent figures look back.
+const window = 10
+
+// figures count what cells, routes and pools did since the engine began. They outlive plans: an edit
+// does not set the comb to zero.
+type figures struct {
+	mu       sync.Mutex
+	counters map[string]*counter
+}
+
+type counter struct {
+	seen, acted, failed atomic.Int64
+	targets             sync.Map // address → *counter, for pools; bounded by the addresses a pool was sent to
+
+	past    [window]totals // ring of samples; under figures.mu
+	samples int
+}
+
+type totals struct{ seen, acted, failed int64 }
+
+// Figure is one counter at a moment. Rate is seen a second and Share acted of seen, both recent.
+type Figure struct {
+	Name                string
+	Seen, Acted, Failed int64
+	Rate, Share         float64
+}
+
+func (f *figures) of(name string) *counter {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := f.counters[name]
+	if c == nil {
+		c = &counter{}
+		if f.counters == nil {
+			f.counters = map[string]*counter{}
+		}
+		f.counters[name] = c
+	}
+	return c
+}
+
+func (c *counter) note(v flow.Verdict) {
+	switch v {
+	case flow.Passed, flow.Skipped:
+	case flow.Failed:
+		c.failed.Add(1)
+	default:
+		c.acted.Add(1)
+	}
+}
+
+// maxTargets bounds what a forward pool, which is sent anywhere, remembers.
+const maxTargets = 256
+
+func (c *counter) target(address string, failed bool) {
+	if address == "" {
+		return
+	}
+	v, ok := c.targets.Load(address)
+	if !ok {
+		n := 0
+		c.targets.Range(func(any, any) bool { n++; return n < maxTargets })
+		if n >= maxTargets {
+			return
+		}
+		v, _ = c.targets.LoadOrStore(address, &counter{})
+	}
+	t := v.(*counter)
+	t.seen.Add(1)
+	if failed {
+		t.failed.Add(1)
+	} else {
+		t.acted.Add(1)
+	}
+}
+
+func (c *counter) sample(name string) Figure {
+	now := totals{c.seen.Load(), c.acted.Load(), c.failed.Load()}
+	var then totals
+	span := min(c.samples, window)
+	if span > 0 {
+		then = c.past[(c.samples-span)%window]
+	}
+	c.past[c.samples%window] = now
+	c.samples++
+	f := Figure{Name: name, Seen: now.seen, Acted: now.acted, Failed: now.failed}
+	if seen := now.seen - then.seen; seen > 0 && span > 0 {
+		f.Rate = float64(seen) / float64(span)
+		f.Share = float64(now.acted-then.acted) / float64(seen)
+	}
+	return f
+}
+
+// Sample reads every counter, sorted by name: cells ("shop-api/headers"), routes ("route/shop-api"),
+// pools ("upstream/shop") and their targets ("upstream/shop/127.0.0.1:3000"). Call it once a second:
+// the recent figures are over the last ten calls.
+func (e *Engine) Sample() []Figure {
+	f := &e.figures
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []Figure
+	for name, c := range f.counters {
+		out = append(out, c.sample(name))
+		c.targets.Range(func(address, t any) bool {
+			out = append(out, t.(*counter).sample(name+"/"+address.(string)))
+			return true
+		})
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out
+}
