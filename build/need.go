@@ -55,7 +55,6 @@ func testNeeds() []need {
 		onLinux(program("import", "takes the picture of the real window", "imagemagick", "", "")),
 		onLinux(program("dbus-run-session", "the real window wants a session bus", "dbus", "", "")),
 		onLinux(program("openssl", "is a TLS server in the journeys", "openssl", "", "")),
-		onLinux(program("websocat", "is a WebSocket client in the journeys", "websocat", "", "")),
 	)
 }
 

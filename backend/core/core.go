@@ -267,5 +267,3 @@ func ProblemOf(err error) Problem {
 }
 
 func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
-
-

@@ -240,4 +240,3 @@ func ingressSettings(doc *config.Document) ingress.Settings {
 	}
 	return s
 }
-

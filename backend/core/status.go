@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 
+	"proxycache/backend/certs"
 	"proxycache/backend/flow"
 	"proxycache/backend/problem"
 )
@@ -18,9 +20,7 @@ func (c *Core) Status(context.Context, Nothing) (Status, error) {
 		Exchanges: c.total(), Lost: stats.Lost, Rate: stats.Rate, P99: stats.P99,
 		DataDir: c.options.Dir, ConfigFile: c.options.Config, Database: c.store.Path(),
 		Revision: now.revision, ConfigProblems: []Problem{}, Warnings: c.warnings(stats.Warning),
-		Authority: Authority{
-			File: c.authority.File(), Fingerprint: c.authority.Fingerprint(), NotAfter: rfc3339(c.authority.NotAfter()),
-		},
+		Authority: authority(c.authority),
 	}
 	if list := c.broken.Load(); list != nil {
 		s.ConfigProblems = toProblems(*list)
@@ -72,4 +72,18 @@ func (c *Core) warnings(capture *problem.Problem) []string {
 		out = append(out, fmt.Sprintf("A program refused our certificate for %s. Trust the authority there: Settings, Certificate.", *host))
 	}
 	return out
+}
+
+// AuthorityIn is the authority of a data folder, made when there is none yet, and its certificate as
+// PEM. It needs no running core.
+func AuthorityIn(dir string) (Authority, []byte, error) {
+	a, err := certs.Open(filepath.Join(dir, "authority"))
+	if err != nil {
+		return Authority{}, nil, err
+	}
+	return authority(a), a.PEM(), nil
+}
+
+func authority(a *certs.Authority) Authority {
+	return Authority{File: a.File(), Fingerprint: a.Fingerprint(), NotAfter: rfc3339(a.NotAfter())}
 }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"github.com/wailsapp/wails/v2"
+	"github.com/wailsapp/wails/v2/pkg/logger"
+	"github.com/wailsapp/wails/v2/pkg/options"
+	"github.com/wailsapp/wails/v2/pkg/options/assetserver"
+	"github.com/wailsapp/wails/v2/pkg/options/linux"
+	"github.com/wailsapp/wails/v2/pkg/options/mac"
+	"github.com/wailsapp/wails/v2/pkg/runtime"
+
+	"proxycache/backend/core"
+	"proxycache/backend/desktop"
+)
+
+// grace is how long running exchanges may take to end after the window closed.
+const grace = 3 * time.Second
+
+// window opens the desktop window over a core of its own and returns when it is closed.
+func window(assets fs.FS) func(context.Context, core.Options) error {
+	return func(ctx context.Context, o core.Options) error {
+		c, err := core.Open(o)
+		if err != nil {
+			return errors.Join(err, windowOf(ctx, failurePage(err), nil, nil))
+		}
+		door := desktop.New(c)
+		started := func(ctx context.Context) { go desktop.Run(ctx, door) }
+		err = windowOf(ctx, assetserver.Options{Assets: assets, Handler: c.Content()}, started, door)
+		closing, cancel := context.WithTimeout(context.Background(), grace)
+		defer cancel()
+		return errors.Join(err, c.Close(closing))
+	}
+}
+
+func windowOf(ctx context.Context, assets assetserver.Options, started func(context.Context), door *desktop.Desktop) error {
+	var bind []any
+	if door != nil {
+		bind = []any{door}
+	}
+	return wails.Run(&options.App{
+		Title: "Proxycache", Width: 1280, Height: 800, MinWidth: 720, MinHeight: 480,
+		BackgroundColour: options.NewRGB(0x0E, 0x10, 0x13),
+		AssetServer:      &assets,
+		Bind:             bind,
+		LogLevel:         logger.ERROR, LogLevelProduction: logger.ERROR,
+		Linux: &linux.Options{ProgramName: "proxycache"},
+		Mac:   &mac.Options{TitleBar: mac.TitleBarHiddenInset()},
+		OnStartup: func(wails context.Context) {
+			context.AfterFunc(ctx, func() { runtime.Quit(wails) }) // Ctrl+C in the terminal it was started from
+			if started != nil {
+				started(wails)
+			}
+		},
+	})
+}
+
+// failurePage says why there is nothing to show: a double click has no terminal to read it in.
+func failurePage(err error) assetserver.Options {
+	page := fmt.Appendf(nil, `<!doctype html><html lang="en"><meta charset="utf-8"><title>Proxycache</title>
+<style>:root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}body{max-width:36rem;margin:18vh auto 0;padding:0 1.5rem}h1{font-size:1.25rem}</style>
+<h1>Proxycache could not start</h1><p>%s</p></html>`, html.EscapeString(err.Error()))
+	return assetserver.Options{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(page))
+	})}
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/pprof"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"proxycache/backend/admin"
+	"proxycache/backend/core"
+)
+
+// grace is how long running exchanges may take to end when the program is told to.
+const grace = 5 * time.Second
+
+func (p Program) serve(f *flags) *cobra.Command {
+	var ui, profile string
+	c := &cobra.Command{
+		Use: "serve", Short: "Run without a window; the same interface opens in a browser",
+		Long: `Runs the proxy without a window and prints the address of the same interface for a browser.
+The address holds a key, which is made at the first start and kept in the file api-key.`,
+		Example: `  proxycache serve
+  proxycache serve --ui 127.0.0.1:0           any free port for the interface
+  PROXYCACHE_LISTEN_0_ADDRESS=127.0.0.1:9000 proxycache serve`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			o, err := f.options(p)
+			if err != nil {
+				return err
+			}
+			return profiled(profile, func() error { return p.runServer(c.Context(), o, ui) })
+		},
+	}
+	c.Flags().StringVar(&ui, "ui", "127.0.0.1:8089", "address of the interface")
+	c.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile to this file, for go tool pprof")
+	return c
+}
+
+// profiled runs do, with a CPU profile of it in file unless that is "".
+func profiled(file string, do func() error) error {
+	if file == "" {
+		return do()
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return failure{err}
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return failure{err}
+	}
+	err = do()
+	pprof.StopCPUProfile()
+	return errors.Join(err, f.Close())
+}
+
+func (p Program) runServer(ctx context.Context, o core.Options, ui string) (err error) {
+	c, err := core.Open(o)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), grace)
+		defer cancel()
+		err = errors.Join(err, c.Close(ctx))
+	}()
+	if err := c.Unbound(); err != nil {
+		return err
+	}
+	server, err := admin.Open(admin.Options{
+		Core: c, Assets: p.Assets, Address: ui, KeyFile: filepath.Join(o.Dir, "api-key"), Log: o.Log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.announce(ctx, c, server); err != nil {
+		return failure{err}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	closing, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	return errors.Join(server.Close(closing), <-ended)
+}
+
+func (p Program) announce(ctx context.Context, c *core.Core, server *admin.Server) error {
+	status, err := c.Status(ctx, core.Nothing{})
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Proxycache %s\n", status.Version)
+	for _, l := range status.Listeners {
+		fmt.Fprintf(&b, "  proxy      http://%s (%s)\n", l.Address, strings.Join(l.Accept, ", "))
+	}
+	fmt.Fprintf(&b, "  interface  %s\n  data       %s\n", server.URL(), status.DataDir)
+	for _, one := range status.ConfigProblems {
+		fmt.Fprintf(&b, "  problem    %s:%d:%d: %s\n", status.ConfigFile, one.Line, one.Column, one.Message)
+	}
+	b.WriteString("Ctrl+C ends it.\n")
+	_, err = fmt.Fprint(p.Out, b.String())
+	return err
+}

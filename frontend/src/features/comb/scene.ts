@@ -1,0 +1,231 @@
+// What the comb draws: the cells of a route from the client to the targets, with their figures, or
+// with what they did to one exchange.
+
+import type { Catalogue, Cell, Document, Exchange, Figure, Figures, Module, Problem, Route, Step } from '../../api/backend';
+import type { CellRef } from './draft';
+import { fan, nth, wave, type Spot } from './geometry';
+
+export type Kind = 'client' | 'listener' | 'cell' | 'pool' | 'target' | 'end';
+export type Look = 'on' | 'off' | 'error' | 'acting' | 'acted' | 'answered' | 'passed' | 'skipped' | 'unreached';
+
+/** One hexagon. */
+export interface Hex extends Spot {
+  key: string;
+  kind: Kind;
+  ref: CellRef | null; // of a cell
+  icon: string;
+  stage: string; // "edge" for what is no module
+  name: string;
+  wire: boolean; // its name came off the wire
+  figure: string;
+  share: number; // 0 to 1: of recent exchanges, those it acted on
+  rate: number; // exchanges a second that came by
+  look: Look;
+  lamp: '' | 'up' | 'down';
+  edited: boolean;
+  verdict: string; // over one exchange
+  time: string;
+}
+
+/** The path, then the targets beside its end. */
+export interface Scene {
+  path: Hex[];
+  targets: Hex[];
+  left: number[]; // exchanges a second that go on after each cell of the path
+  end: number; // the last cell of the path that was reached
+  answered: string; // what stands on the flag over the end; '' for none
+}
+
+/** What a scene is made from. */
+export interface Material {
+  document: Document;
+  catalogue: Catalogue;
+  route: Route | null; // null: forward exchanges that no route takes
+  figures: Figures | null;
+  problems: Problem[];
+  edited: (ref: CellRef) => boolean;
+  exchange: Exchange | null;
+}
+
+/** A stage for people: "Identify". */
+export const stageTitle = (stage: string) => stage.charAt(0).toUpperCase() + stage.slice(1);
+
+/** The name of a cell in figures and trails. */
+export const figureName = (ref: CellRef) => `${ref.route === '' ? 'common' : ref.route}/${ref.id}`;
+
+export function scene(m: Material): Scene {
+  const hexes = m.exchange === null ? live(m) : overlay(m, m.exchange);
+  const count = hexes.filter((h) => h.kind !== 'target').length;
+  const places = wave(count);
+  const path = hexes.filter((h) => h.kind !== 'target').map((h, i) => ({ ...h, ...nth(places, i) }));
+  const beside = hexes.filter((h) => h.kind === 'target');
+  const spots = fan(places, beside.length);
+  const targets = beside.map((h, i) => ({ ...h, ...nth(spots, i) }));
+  const end = m.exchange === null ? path.length - 1 : Math.max(0, path.findLastIndex((h) => h.look !== 'unreached' && h.look !== 'off'));
+  return { path, targets, left: path.map((_, i) => nth(path, Math.min(i + 1, path.length - 1)).rate), end, answered: m.exchange === null ? '' : flag(m.exchange) };
+}
+
+function blank(key: string, kind: Kind, name: string): Hex {
+  return {
+    key, kind, name, q: 0, r: 0, ref: null, icon: '', stage: 'edge', wire: false, figure: '', share: 0, rate: 0,
+    look: 'on', lamp: '', edited: false, verdict: '', time: '',
+  };
+}
+
+const cellsWithRefs = (m: Material): { cell: Cell; ref: CellRef }[] => [
+  ...m.document.cells.map((cell) => ({ cell, ref: { route: '', id: cell.id } })),
+  ...(m.route?.cells ?? []).map((cell) => ({ cell, ref: { route: m.route!.name, id: cell.id } })),
+];
+
+function live(m: Material): Hex[] {
+  const figures = new Map((m.figures?.cells ?? []).map((f) => [f.cell, f]));
+  const rate = m.figures?.routes.find((r) => r.route === (m.route?.name ?? ''))?.rate ?? 0;
+  const clients = m.figures?.clients ?? 0;
+  const all: Hex[] = [
+    { ...blank('client', 'client', 'Clients'), icon: 'laptop', figure: `${clients} connected`, rate },
+    { ...blank('listener', 'listener', portOf(m.document)), icon: 'plug', wire: true, figure: perSecond(rate), rate },
+    ...cellsWithRefs(m).map(({ cell, ref }) => liveCell(m, cell, ref, figures.get(figureName(ref)))),
+  ];
+  return [...all, ...livePool(m, figures)];
+}
+
+function liveCell(m: Material, cell: Cell, ref: CellRef, f: Figure | undefined): Hex {
+  const module = m.catalogue.modules.find((x) => x.name === cell.use);
+  const bad = problemOf(m, ref);
+  const hex: Hex = {
+    ...blank(figureName(ref), 'cell', module?.title ?? cell.use), ref, icon: module?.icon ?? 'circle-help', stage: module?.stage ?? 'edge',
+    share: f?.share ?? 0, rate: f?.rate ?? 0, edited: m.edited(ref), figure: cell.off ? 'off' : figureText(module, f),
+  };
+  hex.look = bad !== undefined ? 'error' : cell.off ? 'off' : hex.rate * hex.share > 0 ? 'acting' : 'on';
+  if (bad !== undefined) hex.figure = 'needs attention';
+  return hex;
+}
+
+function livePool(m: Material, figures: Map<string, Figure>): Hex[] {
+  if (m.route !== null && m.route.to === '') {
+    return [{ ...blank('end', 'end', 'End'), icon: 'circle-stop', figure: 'answered before' }];
+  }
+  const name = m.route?.to ?? '';
+  const f = figures.get(`upstream/${name}`);
+  const missing = m.route !== null && !m.document.upstreams.some((u) => u.name === name);
+  const pool: Hex = {
+    ...blank(`upstream/${name}`, 'pool', m.route === null ? 'Anywhere' : name), icon: m.route === null ? 'globe' : 'share-2', stage: 'balance',
+    figure: missing ? 'no such pool' : m.route === null ? 'where they ask' : `pool, ${perSecond(f?.rate ?? 0)}`,
+    share: f?.rate ? 1 : 0, rate: f?.rate ?? 0, look: missing ? 'error' : 'on',
+  };
+  const targets = m.route === null ? [] : targetsOf(m.document, name);
+  return [pool, ...targets.map((url) => liveTarget(name, url, figures, f?.rate ?? 0))];
+}
+
+function liveTarget(pool: string, url: string, figures: Map<string, Figure>, all: number): Hex {
+  const address = addressOf(url);
+  const f = figures.get(`upstream/${pool}/${address}`);
+  const down = f !== undefined && f.rate > 0 && f.share < 0.5;
+  const share = all > 0 ? (f?.rate ?? 0) / all : 0;
+  return {
+    ...blank(`target/${url}`, 'target', shortAddress(address)), icon: url === 'demo:' ? 'box' : 'server', stage: 'balance', wire: url !== 'demo:',
+    figure: f === undefined || f.seen === 0 ? 'not used yet' : down ? 'failing' : `${perSecond(f.rate)}`,
+    share, rate: f?.rate ?? 0, lamp: down ? 'down' : f === undefined || f.seen === 0 ? '' : 'up', look: down ? 'error' : 'on',
+  };
+}
+
+export function targetsOf(doc: Document, pool: string): string[] {
+  const targets = doc.upstreams.find((u) => u.name === pool)?.settings.targets;
+  if (!Array.isArray(targets)) return [];
+  return targets.map((t: unknown) => (typeof t === 'string' ? t : String((t as { url?: unknown }).url ?? '')));
+}
+
+/** host:port of a target's URL, as figures name it. */
+export function addressOf(url: string): string {
+  if (url === 'demo:') return 'demo';
+  try {
+    const u = new URL(url);
+    return `${u.hostname}:${u.port || (u.protocol === 'https:' ? '443' : '80')}`;
+  } catch {
+    return url;
+  }
+}
+
+/** Local addresses are told by their port. */
+const shortAddress = (address: string) => {
+  const local = /^(localhost|127\.0\.0\.1|\[::1\]):(\d+)$/.exec(address);
+  return local ? `:${local[2]}` : address === 'demo' ? 'Demo API' : address;
+};
+
+const portOf = (doc: Document) => `:${doc.listen[0]?.address.split(':').at(-1) ?? '?'}`;
+
+function problemOf(m: Material, ref: CellRef): Problem | undefined {
+  return m.problems.find((p) => p.where.startsWith(`${placeOf(m.document, ref)}.`) || p.where === placeOf(m.document, ref));
+}
+
+/** The path of a cell as the backend names places: "routes.shop-api.cells.2". */
+export function placeOf(doc: Document, ref: CellRef): string {
+  const cells = ref.route === '' ? doc.cells : (doc.routes.find((r) => r.name === ref.route)?.cells ?? []);
+  const index = cells.findIndex((c) => c.id === ref.id);
+  return ref.route === '' ? `cells.${index}` : `routes.${ref.route}.cells.${index}`;
+}
+
+function figureText(module: Module | undefined, f: Figure | undefined): string {
+  if (f === undefined || f.seen === 0) return 'no traffic yet';
+  const word = module?.figure ?? 'acted';
+  if (f.rate === 0) return `${count(f.acted)} ${word}`;
+  if (f.share === 0) return `${perSecond(f.rate)} pass`;
+  return f.share >= 0.995 ? `${perSecond(f.rate)} ${word}` : `${percent(f.share)} ${word}`;
+}
+
+const count = (n: number) => n.toLocaleString('en');
+const percent = (n: number) => `${(n * 100).toFixed(n < 0.1 ? 1 : 0)} %`;
+export const perSecond = (n: number) => `${n >= 10 || n === 0 ? Math.round(n).toLocaleString('en') : n.toFixed(1)}/s`;
+
+/** The same hexes, with what each did to one exchange. */
+function overlay(m: Material, x: Exchange): Hex[] {
+  const steps = new Map(x.steps.map((s) => [s.cell, s]));
+  const all: Hex[] = [
+    { ...blank('client', 'client', 'Client'), icon: 'laptop', figure: x.client.replace(/:\d+$/, ''), look: 'passed', rate: 1 },
+    { ...blank('listener', 'listener', portOf(m.document)), icon: 'plug', wire: true, figure: x.clientConnection.alpn || x.request.proto, look: 'passed', rate: 1 },
+    ...cellsWithRefs(m).map(({ cell, ref }) => laidOver(m, cell, ref, steps.get(figureName(ref)))),
+  ];
+  if (m.route !== null && m.route.to === '') return all;
+  const name = m.route?.to ?? '';
+  const step = steps.get(`upstream/${name}`);
+  const pool: Hex = {
+    ...blank(`upstream/${name}`, 'pool', m.route === null ? 'Anywhere' : name), icon: m.route === null ? 'globe' : 'share-2', stage: 'balance',
+    ...told(step),
+  };
+  const targets = m.route === null ? [] : targetsOf(m.document, name).map((url) => ({
+    ...blank(`target/${url}`, 'target' as const, shortAddress(addressOf(url))), icon: 'server', stage: 'balance', wire: true,
+    ...(step !== undefined && x.sentTo === addressOf(url)
+      ? { look: 'acted' as const, figure: 'asked', rate: 1 }
+      : { look: 'unreached' as const, figure: 'not asked' }),
+  }));
+  return [...all, pool, ...targets];
+}
+
+function laidOver(m: Material, cell: Cell, ref: CellRef, step: Step | undefined): Hex {
+  const module = m.catalogue.modules.find((x) => x.name === cell.use);
+  return {
+    ...blank(figureName(ref), 'cell', module?.title ?? cell.use), ref, icon: module?.icon ?? 'circle-help', stage: module?.stage ?? 'edge',
+    ...(cell.off && (step === undefined || step.verdict === 'skipped') ? { look: 'off' as const, figure: 'off' } : told(step)),
+  };
+}
+
+function told(step: Step | undefined): Partial<Hex> {
+  if (step === undefined) return { look: 'unreached', figure: 'not reached' };
+  const time = `${((step.before + step.after) / 1e6).toFixed(2)} ms`;
+  switch (step.verdict) {
+    case 'skipped':
+      return { look: 'skipped', figure: 'skipped', rate: 1 };
+    case 'failed':
+      return { look: 'error', figure: 'failed', verdict: 'failed', time, rate: 1 };
+    case 'passed':
+      return { look: 'passed', figure: 'passed', verdict: 'passed', time, rate: 1 };
+    case 'answered':
+      return { look: 'answered', verdict: step.facts[0]?.value ?? 'answered', time, rate: 1 };
+  }
+  return { look: 'acted', verdict: step.verdict, time, rate: 1 };
+}
+
+function flag(x: Exchange): string {
+  if (x.problem !== null) return x.response === null ? 'Ended here' : `Ended here, ${x.row.status}`;
+  return x.row.status === 0 ? 'Still here' : `Answered here, ${x.row.status}`;
+}
