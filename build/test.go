@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -53,7 +54,7 @@ func runTests(ctx context.Context, args []string) error {
 	if err := npmCI(ctx, "build/oracles"); err != nil {
 		return err
 	}
-	only := func(part string) bool { return len(args) == 0 || contains(args, part) }
+	only := func(part string) bool { return len(args) == 0 || slices.Contains(args, part) }
 	var r results
 	var lanes sync.WaitGroup
 	if only("front") {
@@ -141,7 +142,7 @@ func testFrontend(ctx context.Context, r *results) {
 	}
 	r.check("svelte-check", npm("check"))
 	r.check("eslint", npm("lint"))
-	if err := vitest(ctx, r, "vitest", "vite.config.ts"); err != nil {
+	if err := vitest(ctx, r, "vitest", "vitest.config.ts"); err != nil {
 		r.fail(err)
 	}
 }
@@ -154,13 +155,4 @@ func testJourneys(ctx context.Context, r *results) {
 	if err := vitest(ctx, r, "journeys", "vitest.journey.config.ts"); err != nil {
 		r.fail(err)
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"reflect"
 	"slices"
-	"strings"
 
 	"proxycache/backend/problem"
 )
@@ -27,11 +26,11 @@ func Edit(text []byte, was, now *Document) ([]byte, error) {
 		return nil, err
 	}
 	f.head.set(headKeys(was), headKeys(now))
-	f.class("listen", len(was.Listen), pairListen(was, now), func(i int) *item { return newItem("[[listen]]", listenKeys(now.Listen[i])) })
+	f.class("listen", len(was.Listen), pairListen(was, now), func(i int) *item { return newItem("", "[[listen]]", listenKeys(now.Listen[i])) })
 	f.sections(was, now)
 	f.class("upstreams", len(was.Upstreams), pairUpstreams(was, now), func(i int) *item {
 		u := now.Upstreams[i]
-		return newItem("[upstreams."+printKey(u.Name)+"]", settingKeys(u.Settings))
+		return newItem("", "[upstreams."+printKey(u.Name)+"]", settingKeys(u.Settings))
 	})
 	f.class("cells", len(was.Cells), pairCells(was.Cells, now.Cells, now.Cells), cellMaker("", "[[cells]]", now.Cells))
 	f.class("routes", len(was.Routes), pairRoutes(was, now), func(i int) *item { return newRoute(now.Routes[i]) })
@@ -198,15 +197,11 @@ func pairRoutes(was, now *Document) []match {
 
 func cellMaker(indent, header string, cells []Cell) func(i int) *item {
 	explicit := explicitIDs(cells)
-	return func(i int) *item {
-		t := newItem(header, cellKeyValues(cells[i], explicit[i]))
-		t.lines = indented(indent, t.lines)
-		return t
-	}
+	return func(i int) *item { return newItem(indent, header, cellKeyValues(cells[i], explicit[i])) }
 }
 
 func newRoute(r Route) *item {
-	t := newItem("[[routes]]", routeKeys(r))
+	t := newItem("", "[[routes]]", routeKeys(r))
 	make := cellMaker("  ", "[[routes.cells]]", r.Cells)
 	for i := range r.Cells {
 		t.cells.items = append(t.cells.items, make(i))
@@ -214,28 +209,12 @@ func newRoute(r Route) *item {
 	return t
 }
 
-func newItem(header string, kvs []keyValue) *item {
-	t := &item{lines: "\n" + header + "\n", cells: &file{}}
+func newItem(indent, header string, kvs []keyValue) *item {
+	t := &item{lines: "\n" + indent + header + "\n", cells: &file{}}
 	for _, kv := range kvs {
-		t.lines += printKey(kv.key) + " = " + printValue(kv.value) + "\n"
+		t.lines += indent + printKey(kv.key) + " = " + printValue(kv.value) + "\n"
 	}
 	return t
-}
-
-// indented puts spaces in front of each line outside of texts of several lines.
-func indented(by, lines string) string {
-	var b strings.Builder
-	inText := false
-	for line := range strings.Lines(lines) {
-		if !inText && strings.TrimSpace(line) != "" {
-			b.WriteString(by)
-		}
-		b.WriteString(line)
-		if strings.Count(line, "'''")%2 == 1 {
-			inText = !inText
-		}
-	}
-	return b.String()
 }
 
 func equal(a, b any) bool { return reflect.DeepEqual(a, b) }

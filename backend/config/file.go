@@ -107,7 +107,7 @@ func (f *File) Watch(ctx context.Context, changed func(text []byte, revision str
 	if err := w.Add(filepath.Dir(f.path)); err != nil {
 		return problem.Wrap(problem.Unavailable, err, "Watching %s: %v. Changes by hand need a restart.", f.path, err)
 	}
-	quiet := time.NewTimer(0) // the first look catches what happened before the watch began
+	quiet := time.NewTimer(settled) // the first look catches what happened before the watch began
 	defer quiet.Stop()
 	for {
 		select {

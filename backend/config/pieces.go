@@ -225,7 +225,7 @@ func (f *file) sections(was, now *Document) {
 		case i >= 0:
 			f.items[i].set(settingKeys(was.Sections[name]), settingKeys(now.Sections[name]))
 		case len(now.Sections[name]) > 0:
-			t := newItem("["+printKey(name)+"]", settingKeys(now.Sections[name]))
+			t := newItem("", "["+printKey(name)+"]", settingKeys(now.Sections[name]))
 			t.kind = name
 			f.items = arranged(f.items, nil, []*item{t}, name)
 		}

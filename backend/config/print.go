@@ -17,11 +17,19 @@ func printKey(k string) string {
 	return basicString(k)
 }
 
-// printValue is v as TOML on one line, but for texts of several lines.
+// printValue is v as TOML: on one line, but for a text of several lines.
 func printValue(v any) string {
+	if s, ok := v.(string); ok {
+		return printText(s)
+	}
+	return printInline(v)
+}
+
+// printInline is v on one line, as lists and inline tables want their values.
+func printInline(v any) string {
 	switch v := v.(type) {
 	case string:
-		return printText(v)
+		return printLine(v)
 	case bool:
 		return strconv.FormatBool(v)
 	case int64:
@@ -37,13 +45,13 @@ func printValue(v any) string {
 	case []any:
 		items := make([]string, len(v))
 		for i := range v {
-			items[i] = printValue(v[i])
+			items[i] = printInline(v[i])
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	case []string:
 		items := make([]string, len(v))
 		for i := range v {
-			items[i] = printText(v[i])
+			items[i] = printLine(v[i])
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	case map[string]any:
@@ -52,19 +60,24 @@ func printValue(v any) string {
 		}
 		var items []string
 		for _, k := range keys(v) {
-			items = append(items, printKey(k)+" = "+printValue(v[k]))
+			items = append(items, printKey(k)+" = "+printInline(v[k]))
 		}
 		return "{ " + strings.Join(items, ", ") + " }"
 	}
-	return printText(fmt.Sprint(v)) // dates: no setting takes them, but a file may hold them
+	return printLine(fmt.Sprint(v)) // dates: no setting takes them, but a file may hold them
 }
 
-// printText chooses the form that needs the fewest escapes.
+// printText keeps a text of several lines readable.
 func printText(s string) string {
-	switch {
-	case strings.ContainsAny(s, "\n") && plain(s, "\n\t") && !strings.Contains(s, "'''") && !strings.HasSuffix(s, "'"):
+	if strings.Contains(s, "\n") && plain(s, "\n\t") && !strings.Contains(s, "'''") && !strings.HasSuffix(s, "'") {
 		return "'''\n" + s + "'''"
-	case strings.ContainsAny(s, `"\`) && !strings.Contains(s, "'") && plain(s, "\t"):
+	}
+	return printLine(s)
+}
+
+// printLine chooses the form that needs no escapes where there is one.
+func printLine(s string) string {
+	if strings.ContainsAny(s, `"\`) && !strings.Contains(s, "'") && plain(s, "\t") {
 		return "'" + s + "'"
 	}
 	return basicString(s)
