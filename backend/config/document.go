@@ -16,7 +16,8 @@ type Document struct {
 	PassThrough []string `json:"passThrough"`
 	Listen      []Listen `json:"listen"`
 	// Sections are the top-level tables with a schema of their own, by name: "capture", "forward".
-	Sections  map[string]Settings `json:"sections"`
+	// Wails cannot spell a map of maps by itself.
+	Sections  map[string]Settings `json:"sections" ts_type:"{[key: string]: {[key: string]: any}}"`
 	Upstreams []Upstream          `json:"upstreams"` // [upstreams.NAME], in the order of the file
 	Cells     []Cell              `json:"cells"`     // apply to every route, before its own
 	Routes    []Route             `json:"routes"`    // the first that matches takes the exchange

@@ -1,9 +1,6 @@
 package core
 
 import (
-	"compress/flate"
-	"compress/gzip"
-	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/zstd"
-
+	"proxycache/backend/coding"
 	"proxycache/backend/flow"
 	"proxycache/backend/problem"
 )
@@ -97,7 +92,7 @@ func (c *Core) serveBody(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "", record.Started, seeker)
 		return
 	}
-	decoded, err := decode(body, stored.Encoding)
+	decoded, err := coding.Decode(body, stored.Encoding)
 	if err != nil {
 		http.Error(w, err.Error(), StatusOf(err))
 		return
@@ -179,53 +174,6 @@ func byteRange(header string) (first, last int64, ok bool) {
 		last = min(last, n)
 	}
 	return first, last, true
-}
-
-// decode undoes content codings (RFC 9110 §8.4), the last applied first.
-func decode(body io.Reader, encoding string) (io.ReadCloser, error) {
-	codings := strings.Split(strings.ToLower(encoding), ",")
-	var out = io.NopCloser(body)
-	for i := len(codings) - 1; i >= 0; i-- {
-		next, err := undo(strings.TrimSpace(codings[i]), out)
-		if err != nil {
-			return nil, problem.Wrap(problem.Invalid, err, "Undoing the content coding %q: %v. Look at the bytes as sent.", encoding, err)
-		}
-		out = next
-	}
-	return out, nil
-}
-
-func undo(coding string, in io.ReadCloser) (io.ReadCloser, error) {
-	switch coding {
-	case "gzip", "x-gzip":
-		return gzip.NewReader(in)
-	case "deflate": // zlib by the standard; some send it bare
-		return inflate(in)
-	case "br":
-		return io.NopCloser(brotli.NewReader(in)), nil
-	case "zstd":
-		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
-		if err != nil {
-			return nil, err
-		}
-		return z.IOReadCloser(), nil
-	case "identity", "":
-		return in, nil
-	}
-	return nil, errors.New("it is not one that is known here")
-}
-
-func inflate(in io.Reader) (io.ReadCloser, error) {
-	var head [2]byte
-	n, err := io.ReadFull(in, head[:])
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, err
-	}
-	whole := io.MultiReader(strings.NewReader(string(head[:n])), in)
-	if n == 2 && head[0]&0x0f == 8 && (uint16(head[0])<<8|uint16(head[1]))%31 == 0 {
-		return zlib.NewReader(whole)
-	}
-	return flate.NewReader(whole), nil
 }
 
 // serveRaw sends a message as it was on the wire, as far as it was kept.

@@ -134,8 +134,8 @@ func (c *Core) open() error {
 func (c *Core) openTraffic() error {
 	text, revision := c.file.Read()
 	doc, running, list := c.load(text)
-	if len(list) > 0 {
-		c.broken.Store(&list)
+	if wrong := list; len(wrong) > 0 { // a variable of its own: list is used again below
+		c.broken.Store(&wrong)
 		c.log.Error("the configuration is not usable; the built-in one is in force", "file", c.options.Config, "problems", list.Error())
 		text, revision = config.Default(), ""
 		if doc, running, list = c.load(text); len(list) > 0 {

@@ -66,10 +66,10 @@ func (c *Core) Catalogue(context.Context, Nothing) (Catalogue, error) {
 	return out, nil
 }
 
-// Config is the configuration in force.
+// Config is the configuration in force; the clone has an empty list where the file has none.
 func (c *Core) Config(context.Context, Nothing) (Config, error) {
 	now := c.current.Load()
-	return Config{Revision: now.revision, Text: string(now.text), Document: *now.document, Explain: explain(now.document)}, nil
+	return Config{Revision: now.revision, Text: string(now.text), Document: *now.document.Clone(), Explain: explain(now.document)}, nil
 }
 
 // Check says what would be said about a document if it were applied.

@@ -280,7 +280,7 @@ func TestAPlanThatCannotBeMadeLeavesTheOneInForce(t *testing.T) {
 	if !errors.As(err, &list) || len(list) != 4 {
 		t.Fatalf("the problems are %v", err)
 	}
-	for i, where := range []string{"routes.r.when", "routes.r.to", "routes.r.cells.0", "routes.r.cells.1.use"} {
+	for i, where := range []string{"routes.r.when", "routes.r.to", "routes.r.cells.1", "routes.r.cells.2.use"} {
 		if list[i].Where != where {
 			t.Errorf("problem %d is at %q, want %q", i, list[i].Where, where)
 		}

@@ -77,6 +77,7 @@ func (w *walk) end(x *flow.Exchange) (*flow.Response, error) {
 	case clientChose(x):
 		return w.plan.send(x, w.plan.forward)
 	}
+	x.Enter(flow.Step{Cell: "upstream/", Module: "upstream", Verdict: flow.Failed, Why: "the route has no upstream"})
 	return nil, problem.New(problem.NoRoute, "Routing %s %s: no cell of route %q answered, and it has no upstream. Name one with `to`, or add a mock that matches.", x.Request.Method, x.Request.URL(), w.route.name)
 }
 

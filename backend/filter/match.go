@@ -30,10 +30,13 @@ func Compile(e Expr) (*Matcher, error) {
 // empty then, and status is 0.
 func (m *Matcher) MatchRequest(x *flow.Exchange) bool { return m.holds(&view{exchange: x}) }
 
+// MatchRecord tells whether r matches.
+func (m *Matcher) MatchRecord(r *flow.Record) bool { return m.holds(&view{record: r}) }
+
 // Match tells whether r matches e, which Parse has made.
 func Match(e Expr, r *flow.Record) bool {
 	m, err := Compile(e)
-	return err == nil && m.holds(&view{record: r})
+	return err == nil && m.MatchRecord(r)
 }
 
 // NeedsResponse tells that e looks at something that is known only when the response is.

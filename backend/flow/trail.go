@@ -25,7 +25,7 @@ type Step struct {
 	Cell    string // id of the cell, unique in the configuration: "shop-api/headers"
 	Module  string // "headers"; "upstream" for the last step
 	Verdict Verdict
-	Why     string // for a skipped one: the condition that did not hold
+	Why     string // for a skipped one: the condition that did not hold; for the missing pool: that it is missing
 	Facts   []Fact
 
 	// Before is the time from entry to handing on (or answering); After from the response's return to exit.

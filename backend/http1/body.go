@@ -1,0 +1,169 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"math"
+	"sync"
+
+	"proxycache/backend/flow"
+)
+
+// Body is the body of one message, without its framing. One that is cut short returns
+// io.ErrUnexpectedEOF, never io.EOF; malformed chunking is an *Error. It belongs to the goroutine
+// that owns its Reader.
+type Body struct {
+	reader   *Reader
+	length   int64 // as in Head
+	left     int64 // bytes to come, in the current chunk if it is chunked
+	chunks   chunks
+	response bool
+	err      error
+	done     bool
+}
+
+// Body reads the body of the message whose head was just read. It must be read to io.EOF before the
+// next head: reading a head before that is an error.
+func (r *Reader) Body(h *Head) *Body {
+	b := &Body{reader: r, length: h.Length, left: h.Length, response: h.Status != 0, done: h.Length == 0}
+	switch h.Length {
+	case Chunked:
+		b.left = 0
+		b.chunks.limits = r.limits
+	case UntilClose:
+		b.left = math.MaxInt64
+	}
+	return b
+}
+
+// Close does nothing to the connection: its owner reads the body to the end or gives both up.
+func (b *Body) Close() error { return nil }
+
+// Trailer is what followed a chunked body, complete after io.EOF. Fields that may not stand in a
+// trailer section (RFC 9110 §6.5.1) are left out.
+func (b *Body) Trailer() flow.Header { return b.chunks.trailer }
+
+// Done tells that all of the body was read: the connection may be used again, unless its end was the
+// body's.
+func (b *Body) Done() bool { return b.done }
+
+// Read returns what has arrived and waits only when that is nothing.
+func (b *Body) Read(p []byte) (int, error) {
+	for len(p) > 0 {
+		n, err := b.collect(p)
+		if n > 0 {
+			return n, nil // an error is told again
+		}
+		if err != nil {
+			return 0, err
+		}
+		// Past the buffer only for much: a small chunk and the framing after it come in one go.
+		if want := min(int64(len(p)), b.left); want >= small {
+			n, err := b.reader.read(p[:want])
+			b.arrived(n)
+			return n, b.cut(err)
+		}
+		if err := b.cut(b.reader.fill()); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// collect copies the data that is in the buffer, of several chunks if they are there.
+func (b *Body) collect(p []byte) (total int, err error) {
+	for total < len(p) {
+		ready, err := b.ready()
+		waiting := b.reader.Buffered()
+		if err != nil || !ready || len(waiting) == 0 {
+			return total, err
+		}
+		n := copy(p[total:], waiting[:min(int64(len(waiting)), b.left)])
+		b.reader.start += n
+		b.arrived(n)
+		total += n
+	}
+	return total, nil
+}
+
+// large is what one read takes when a body is passed on.
+const large = 32 << 10
+
+// larges have room for a chunk's framing around the bytes of one read.
+var larges = sync.Pool{New: func() any { return new([large + chunkFrame]byte) }}
+
+// WriteTo writes the body to w as it arrives, each read at once, until its end. What was handed to a
+// w that fails is consumed: the rest can still be drained.
+func (b *Body) WriteTo(w io.Writer) (total int64, err error) {
+	buf, _ := larges.Get().(*[large + chunkFrame]byte)
+	defer larges.Put(buf)
+	for {
+		n, err := b.Read(buf[:large])
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		n, err = w.Write(buf[:n])
+		total += int64(n)
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// ready tells whether data comes next; if not, framing is incomplete and more must be read. The
+// error is the body's end or its refusal, and stays.
+func (b *Body) ready() (bool, error) {
+	if b.err != nil {
+		return false, b.err
+	}
+	if b.length == Chunked && b.left == 0 && !b.done {
+		if err := b.nextChunk(); err != nil {
+			if b.response {
+				err = err.as502()
+			}
+			return false, b.finish(err)
+		}
+	}
+	if b.done {
+		return false, b.finish(io.EOF)
+	}
+	return b.left > 0, nil
+}
+
+// arrived counts n bytes of data.
+func (b *Body) arrived(n int) {
+	if b.length == UntilClose {
+		return
+	}
+	b.left -= int64(n)
+	if b.left == 0 && b.length != Chunked {
+		b.end()
+	}
+}
+
+// end marks that all of the body was consumed.
+func (b *Body) end() {
+	b.done = true
+	b.reader.unread = false
+}
+
+func (b *Body) finish(err error) error {
+	b.err = err
+	return err
+}
+
+// cut turns the end of the connection into the body's: its end if it was to go on until then, else a
+// cut. Other errors of the connection pass, and the body may be read on.
+func (b *Body) cut(err error) error {
+	switch {
+	case err == nil || !errors.Is(err, io.EOF):
+		return err
+	case b.length == UntilClose:
+		b.end()
+		return b.finish(io.EOF)
+	}
+	return b.finish(io.ErrUnexpectedEOF)
+}

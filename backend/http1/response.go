@@ -1,0 +1,103 @@
+package http1
+
+import (
+	"strings"
+
+	"proxycache/backend/flow"
+)
+
+// ParseResponse parses the response head at the start of buf. n is the bytes it took, 0 while more
+// are needed. method is that of the request it answers: HEAD and CONNECT change where the response
+// ends. What cannot become a response any more is refused before it is complete.
+func ParseResponse(buf []byte, method string, l Limits) (h *Head, n int, err error) {
+	var s scan
+	h, n, refused := parseResponse(buf, method, l.orDefault(), &s)
+	if refused != nil {
+		return nil, 0, refused
+	}
+	return h, n, nil
+}
+
+// parseResponse goes on where s stopped; all of buf so far is given again.
+func parseResponse(buf []byte, method string, l Limits, s *scan) (*Head, int, *Error) {
+	const start = "HTTP/"
+	if !strings.HasPrefix(start, string(buf[:min(len(buf), len(start))])) {
+		return nil, 0, refuse(502, "the answer starts with %s, which is not HTTP/1 (RFC 9112 §4)", excerpt(string(buf[:min(len(buf), 24)])))
+	}
+	n, err := s.section(buf, l, 1)
+	if err != nil || n == 0 {
+		return nil, 0, err.as502()
+	}
+	h := newHead(buf[:n])
+	if err := h.response(method, s.lines-2); err != nil {
+		return nil, 0, err.as502()
+	}
+	return h, n, nil
+}
+
+func (e *Error) as502() *Error {
+	if e != nil {
+		e.Status = 502
+	}
+	return e
+}
+
+// response reads h.Raw, which holds that many fields.
+func (h *Head) response(method string, fields int) *Error {
+	line, rest, _ := strings.Cut(h.text(), "\r\n")
+	if err := h.statusLine(line); err != nil {
+		return err
+	}
+	var f framing
+	var err *Error
+	if h.Header, err = parseFields(rest, make(flow.Header, 0, fields), &f); err != nil {
+		return err
+	}
+	h.Close = f.closes(h.Proto)
+	if h.Status == 101 || method == "CONNECT" && h.Status/100 == 2 {
+		// The connection speaks something else from here on; a client ignores both framing fields
+		// (RFC 9110 §9.3.6).
+		h.Close = true
+		return nil
+	}
+	h.Length = UntilClose
+	if !f.none() {
+		if h.Length, err = f.body(h.Proto); err != nil {
+			return err
+		}
+	}
+	h.frame(method)
+	return nil
+}
+
+// frame corrects the length the header gives by RFC 9112 §6.3, rules 1 and 8.
+func (h *Head) frame(method string) {
+	switch {
+	case h.Status == 204:
+		h.Close = h.Close || h.Length > 0 || h.Length == Chunked
+		h.Length = 0
+	case h.Status < 200, h.Status == 304, method == "HEAD":
+		h.Length = 0
+	case h.Length == UntilClose:
+		h.Close = true
+	}
+}
+
+// statusLine reads HTTP-version SP status-code SP [ reason-phrase ] (RFC 9112 §4).
+func (h *Head) statusLine(line string) *Error {
+	const reason = len("HTTP/1.1 200 ")
+	proto, rest, _ := strings.Cut(line, " ")
+	var err *Error
+	if h.Proto, err = version(proto); err != nil {
+		return err
+	}
+	code, ok := number(rest[:min(3, len(rest))])
+	if !ok || code < 100 || len(line) < reason || line[reason-1] != ' ' {
+		return bad("the status line %s has no code from 100 to 999 between single spaces (RFC 9112 §4)", excerpt(line))
+	}
+	h.Status, h.Reason = int(code), line[reason:]
+	if !isText(h.Reason) {
+		return bad("the reason phrase %s holds a control character (RFC 9112 §4)", excerpt(h.Reason))
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package ingress
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"proxycache/backend/http1"
+	"proxycache/backend/problem"
+)
+
+var errBodyOver = errors.New("ingress: the exchange is over, its request body cannot be read any more")
+
+// requestBody is the body of a request as the client sends it. It may be read by another goroutine
+// than the one that serves the connection, and beyond the end of the exchange: Close ends a read that
+// waits, and after it the connection is the server's again.
+type requestBody struct {
+	turn *turn
+	from *http1.Body
+
+	one sync.Mutex // held by the read that runs
+
+	mu      sync.Mutex
+	closed  bool
+	reading bool
+	idle    time.Duration // between two reads; bodyIdle if 0
+
+	touched  atomic.Bool // somebody began to read it
+	complete atomic.Bool
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	b.one.Lock()
+	defer b.one.Unlock()
+	b.touched.Store(true)
+	b.turn.sayContinue()
+	if err := b.enter(); err != nil {
+		return 0, err
+	}
+	n, err := b.from.Read(p)
+	closed := b.leave()
+	if b.from.Done() && !b.complete.Load() {
+		b.turn.request.Trailer = b.from.Trailer()
+		b.complete.Store(true)
+		if !closed {
+			b.turn.client.in.watchFor()
+		}
+	}
+	if err == nil || err == io.EOF {
+		return n, err
+	}
+	if closed {
+		return n, errBodyOver
+	}
+	return n, b.fault(err)
+}
+
+// enter begins a read with its deadline, unless the body is closed.
+func (b *requestBody) enter() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return errBodyOver
+	}
+	b.reading = true
+	idle := b.idle
+	if idle == 0 {
+		idle = bodyIdle
+	}
+	return b.turn.client.conn.SetReadDeadline(time.Now().Add(idle))
+}
+
+func (b *requestBody) leave() (closed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reading = false
+	return b.closed
+}
+
+// fault is why no more of the body will come.
+func (b *requestBody) fault(err error) error {
+	if refused, ok := errors.AsType[*http1.Error](err); ok {
+		return problem.Wrap(problem.BadResponse, err, "Reading the request's body: %s. Mend the client.", refused.Reason)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return problem.Wrap(problem.ReadTimeout, err, "Reading the request's body: the client sent nothing for %s. Send faster, or try again.", bodyIdle)
+	}
+	b.turn.client.left()
+	return problem.Wrap(problem.ClientLeft, err, "Reading the request's body: the client left before its end. Try again.")
+}
+
+// Close makes later reads fail and ends one that waits.
+func (b *requestBody) Close() error {
+	b.mu.Lock()
+	b.closed = true
+	if b.reading {
+		_ = b.turn.client.conn.SetReadDeadline(longAgo) // a closed connection ends the read too
+	}
+	b.mu.Unlock()
+	b.one.Lock() // until that read is over
+	defer b.one.Unlock()
+	return nil
+}
+
+const (
+	// drainBytes of a request's body are read although nobody asked for them, so that the connection
+	// can be used again and the request be shown whole.
+	drainBytes = 256 << 10
+	drainTime  = 5 * time.Second
+)
+
+// short tells that what is left of the body is worth reading for the connection's sake.
+func (b *requestBody) short() bool {
+	return b.complete.Load() || b.turn.head.Length <= drainBytes
+}
+
+// drain reads the rest of a closed body.
+func (b *requestBody) drain() (complete bool) {
+	if b.turn.client.conn.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+		return false
+	}
+	_, _ = io.CopyN(io.Discard, b.from, drainBytes) // Done says whether that was all
+	b.complete.Store(b.from.Done())
+	return b.from.Done()
+}
+
+// readUnasked reads a body that nobody asked for through those who watch it, so that a request which
+// a mock or a limit answered is shown whole.
+func (t *turn) readUnasked() {
+	t.body.mu.Lock()
+	t.body.idle = drainTime
+	t.body.mu.Unlock()
+	_, _ = io.CopyN(io.Discard, t.x.Request.Body, drainBytes) // finishReading finds how far it came
+}
+
+// finishReading brings the connection to the next request; false when the body before it is too long
+// or does not come.
+func (t *turn) finishReading() bool { return t.body.complete.Load() || t.body.drain() }

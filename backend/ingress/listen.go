@@ -1,0 +1,309 @@
+package ingress
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"proxycache/backend/flow"
+	"proxycache/backend/problem"
+)
+
+// Settings say where a server listens and whom it believes.
+type Settings struct {
+	Listen []Listener
+	// PassThrough are hosts whose CONNECT is tunnelled untouched: "bank.example", "*.bank.example"
+	// (the domains below it), an IP address.
+	PassThrough []string
+	// Trusted are the networks whose forwarding fields may be believed.
+	Trusted []netip.Prefix
+}
+
+// Listener is an address and what it accepts: "reverse", "forward", "connect".
+type Listener struct {
+	Address string // host:port; port 0 is any free one
+	Accept  []string
+}
+
+// rules are the settings that hold for every listener.
+type rules struct {
+	pass    patterns
+	trusted []netip.Prefix
+}
+
+func (r *rules) trusts(a netip.Addr) bool {
+	for _, p := range r.trusted {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// ways are the kinds of requests that a listener accepts.
+type ways struct {
+	names                     []string
+	reverse, forward, connect bool
+}
+
+func readWays(where string, names []string) (*ways, error) {
+	w := &ways{names: append([]string{}, names...)}
+	for _, n := range names {
+		switch n {
+		case "reverse":
+			w.reverse = true
+		case "forward":
+			w.forward = true
+		case "connect":
+			w.connect = true
+		default:
+			return nil, problem.New(problem.Invalid, "Listening: %q is no kind of request. Write \"reverse\", \"forward\" or \"connect\".", n).At(where + ".accept")
+		}
+	}
+	return w, nil
+}
+
+// bound is an address that is listened on.
+type bound struct {
+	address  string // as configured
+	listener net.Listener
+	ways     atomic.Pointer[ways]
+	gone     atomic.Bool // it was closed; its connections end with their next answer
+	done     chan struct{}
+}
+
+func (b *bound) close() {
+	if !b.gone.Swap(true) {
+		close(b.done)
+		_ = b.listener.Close() // it only fails when it is closed already
+	}
+}
+
+// Configure puts settings in force. New addresses are bound first: when one of them fails, nothing has
+// changed, and the problem says who holds the port. Listeners that are gone stop accepting; their open
+// connections end with the answer to their next request.
+func (s *Server) Configure(n Settings) error {
+	s.configuring.Lock()
+	defer s.configuring.Unlock()
+	if s.draining.Load() {
+		return problem.New(problem.Unavailable, "Listening: the proxy is being closed. Start it again.")
+	}
+	pass, err := readPatterns(n.PassThrough)
+	if err != nil {
+		return err
+	}
+	change := change{server: s, before: s.bound}
+	if err := change.prepare(n.Listen); err != nil {
+		change.undo()
+		return err
+	}
+	s.rules.Store(&rules{pass: pass, trusted: append([]netip.Prefix{}, n.Trusted...)})
+	change.commit()
+	return nil
+}
+
+// change is one step from the listeners before to those of new settings.
+type change struct {
+	server  *Server
+	before  []*bound
+	after   []*bound
+	ways    []*ways  // of after
+	fresh   []*bound // of after: newly bound
+	stopped []*bound // of before: closed early, because their port was needed
+}
+
+func (c *change) prepare(listen []Listener) error {
+	free := slices.Clone(c.before)
+	c.after, c.ways = make([]*bound, len(listen)), make([]*ways, len(listen))
+	for i, l := range listen {
+		w, err := readWays(fmt.Sprintf("listen.%d", i+1), l.Accept)
+		if err != nil {
+			return err
+		}
+		c.ways[i] = w
+		for k, b := range free {
+			if b != nil && b.address == l.Address {
+				c.after[i], free[k] = b, nil
+				break
+			}
+		}
+	}
+	for i, l := range listen {
+		if c.after[i] != nil {
+			continue
+		}
+		b, err := c.bind(l.Address, free)
+		if err != nil {
+			return problem.Of(err).At(fmt.Sprintf("listen.%d.address", i+1))
+		}
+		c.after[i] = b
+		c.fresh = append(c.fresh, b)
+	}
+	return nil
+}
+
+// bind listens on an address. A port that one of our own listeners still holds, which is to go, is
+// taken over from it: from 127.0.0.1:8080 to 0.0.0.0:8080.
+func (c *change) bind(address string, going []*bound) (*bound, error) {
+	b, err := c.server.bind(address)
+	if !isErrno(err, syscall.EADDRINUSE, wsaAddressInUse) {
+		return b, err
+	}
+	_, port := flow.SplitAuthority(address)
+	for _, old := range going {
+		if old == nil || old.gone.Load() {
+			continue
+		}
+		if _, held := flow.SplitAuthority(old.listener.Addr().String()); held == port {
+			old.close()
+			c.stopped = append(c.stopped, old)
+		}
+	}
+	if len(c.stopped) == 0 {
+		return nil, err
+	}
+	return c.server.bind(address)
+}
+
+// undo goes back to the listeners before.
+func (c *change) undo() {
+	for _, b := range c.fresh {
+		b.close()
+	}
+	s := c.server
+	for _, old := range c.stopped {
+		again, err := s.bind(old.listener.Addr().String())
+		if err != nil {
+			s.options.Log.Error("not listening any more", "address", old.address, "error", err)
+			c.before = slices.DeleteFunc(slices.Clone(c.before), func(b *bound) bool { return b == old })
+			continue
+		}
+		again.address = old.address
+		again.ways.Store(old.ways.Load())
+		c.before = slices.Clone(c.before)
+		c.before[slices.Index(c.before, old)] = again
+		s.accept(again)
+	}
+	s.mu.Lock()
+	s.bound = c.before
+	s.mu.Unlock()
+}
+
+func (c *change) commit() {
+	s := c.server
+	for i, b := range c.after {
+		b.ways.Store(c.ways[i])
+	}
+	s.mu.Lock()
+	s.bound = c.after
+	s.mu.Unlock()
+	for _, b := range c.fresh {
+		s.accept(b)
+	}
+	for _, old := range c.before {
+		if !slices.Contains(c.after, old) {
+			old.close()
+		}
+	}
+}
+
+// bind listens on an address without accepting yet.
+func (s *Server) bind(address string) (*bound, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, s.bindProblem(address, err)
+	}
+	return &bound{address: address, listener: listener, done: make(chan struct{})}, nil
+}
+
+func (s *Server) bindProblem(address string, err error) *problem.Problem {
+	_, port := flow.SplitAuthority(address)
+	switch {
+	case isErrno(err, syscall.EADDRINUSE, wsaAddressInUse):
+		owner := s.options.Owner(address)
+		if owner == "" {
+			owner = "another program"
+		}
+		return problem.Wrap(problem.Conflict, err, "Listening on %s: port %s is taken by %s. Stop it, or choose another port.", address, port, owner)
+	case isErrno(err, syscall.EACCES, wsaAccess):
+		return problem.Wrap(problem.Forbidden, err, "Listening on %s: the system does not allow port %s. Choose one above 1023.", address, port)
+	case isErrno(err, syscall.EADDRNOTAVAIL, wsaAddressNotHere):
+		return problem.Wrap(problem.Unavailable, err, "Listening on %s: this computer does not have that address. Write 127.0.0.1 for this computer alone, or 0.0.0.0 for all its addresses.", address)
+	}
+	return problem.Wrap(problem.Unavailable, err, "Listening on %s: %s. Write host:port, as 127.0.0.1:8080.", address, strings.TrimPrefix(err.Error(), "listen tcp: "))
+}
+
+// Windows reports numbers of its own, which package syscall does not fold into the names.
+const (
+	wsaAccess         = syscall.Errno(10013)
+	wsaAddressInUse   = syscall.Errno(10048)
+	wsaAddressNotHere = syscall.Errno(10049)
+)
+
+func isErrno(err error, unix, windows syscall.Errno) bool {
+	return errors.Is(err, unix) || errors.Is(err, windows)
+}
+
+// accept takes connections from a listener until it is closed.
+func (s *Server) accept(b *bound) {
+	s.running.Go(func() {
+		for {
+			select {
+			case s.slots <- struct{}{}:
+			case <-b.done:
+				return
+			}
+			conn, err := b.listener.Accept()
+			if err == nil {
+				s.take(b, conn)
+				continue
+			}
+			<-s.slots
+			if b.gone.Load() {
+				return
+			}
+			// The usual reason is that the process has no file descriptor left: wait for one.
+			s.options.Log.Warn("accepting a connection", "address", b.address, "error", err)
+			if !pause(b.done, 100*time.Millisecond) {
+				return
+			}
+		}
+	})
+}
+
+func pause(done <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-done:
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// take serves a connection that holds one slot.
+func (s *Server) take(b *bound, conn net.Conn) {
+	c := newClient(s, b, conn)
+	s.mu.Lock()
+	s.clients[c] = struct{}{}
+	s.mu.Unlock()
+	s.running.Go(func() {
+		defer func() {
+			s.mu.Lock()
+			delete(s.clients, c)
+			s.mu.Unlock()
+			<-s.slots
+		}()
+		c.serve()
+	})
+	if s.draining.Load() { // Shutdown may have looked before it was listed
+		c.dismiss()
+	}
+}

@@ -1,0 +1,225 @@
+package ingress
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+
+	"proxycache/backend/flow"
+	"proxycache/backend/http1"
+	"proxycache/backend/problem"
+)
+
+// turn is one request of a connection and its answer.
+type turn struct {
+	client  *client
+	head    *http1.Head
+	request flow.Request
+	body    requestBody
+	x       *flow.Exchange
+	ctx     context.Context // ends when the client leaves; modules may give x a shorter one
+	cancel  context.CancelFunc
+	door    flow.Door
+
+	answered bool // a CONNECT got its 200 before its exchange began
+	complete bool // the whole answer was written
+
+	expects atomic.Bool // the client waits for 100 (Continue)
+	hasLeft atomic.Bool
+}
+
+func (c *client) newTurn(head *http1.Head) *turn {
+	t := &turn{client: c, head: head, door: flow.Reverse}
+	t.request = flow.Request{
+		Method: head.Method, Scheme: c.scheme, Target: head.Target, Proto: head.Proto, Header: head.Header,
+		Body: flow.NoBody, ContentLength: max(-1, head.Length), ExpectContinue: head.Expect, RawHead: head.Raw,
+	}
+	t.expects.Store(head.Expect)
+	t.body.turn = t
+	if head.Length == 0 {
+		t.body.complete.Store(true)
+		return t
+	}
+	t.body.from = c.reader.Body(head)
+	t.request.Body = &t.body
+	return t
+}
+
+// address finds the door and the place the request names, by the form of its target (RFC 9112 §3.2).
+func (t *turn) address() *refusal {
+	c, r := t.client, &t.request
+	accept := c.bound.ways.Load()
+	scheme, rest, absolute := strings.Cut(t.head.Target, "://")
+	absolute = absolute && t.head.Target[0] != '/'
+	if absolute {
+		if refused := t.absolute(strings.ToLower(scheme), rest); refused != nil {
+			return refused
+		}
+		t.door = flow.Forward
+	} else {
+		r.Authority = t.head.Header.Get("Host")
+	}
+	switch {
+	case c.via != "":
+		r.Authority = c.inside(r.Authority)
+		t.door = flow.Forward
+		if c.scheme == "https" {
+			r.Scheme, t.door = c.scheme, flow.Intercept
+		}
+	case absolute && !accept.forward:
+		return &refusal{403, "This address does not take proxy requests: its listener does not accept \"forward\"."}
+	case !absolute && !accept.reverse:
+		return &refusal{403, "This address takes proxy requests only: its listener does not accept \"reverse\". Set it as the proxy of your program instead of opening it."}
+	case r.Authority == "": // HTTP/1.0 without Host
+		r.Authority = c.facts.Local
+	}
+	return nil
+}
+
+// absolute reads the absolute-form. It names the target in place of Host (RFC 9112 §3.2.2).
+func (t *turn) absolute(scheme, rest string) *refusal {
+	r := &t.request
+	if scheme != "http" && scheme != "https" {
+		return &refusal{400, "The proxy passes http:// and https:// on, and not " + scheme + "://."}
+	}
+	r.Scheme = scheme
+	at := strings.IndexAny(rest, "/?")
+	switch {
+	case at < 0 && r.Method == "OPTIONS": // RFC 9112 §3.2.4
+		r.Authority, r.Target = rest, "*"
+	case at < 0:
+		r.Authority, r.Target = rest, "/"
+	case rest[at] == '?':
+		r.Authority, r.Target = rest[:at], "/"+rest[at:]
+	default:
+		r.Authority, r.Target = rest[:at], rest[at:]
+	}
+	return nil
+}
+
+// inside is the authority of a request inside a CONNECT. The host it names stands when it is the
+// CONNECT's; another one does not lead elsewhere: the client chose its target by CONNECT.
+func (c *client) inside(named string) string {
+	host, port := flow.SplitAuthority(c.via)
+	if h, p := flow.SplitAuthority(named); plainHost(h) == plainHost(host) && p == port {
+		return named
+	}
+	if defaultPort(c.scheme) == port {
+		return strings.TrimSuffix(c.via, ":"+port)
+	}
+	return c.via
+}
+
+func defaultPort(scheme string) string {
+	if scheme == "https" {
+		return "443"
+	}
+	return "80"
+}
+
+// run has the request answered, and tells whether the connection may be used again.
+func (t *turn) run() (again bool) {
+	c := t.client
+	c.in.phase = inBody
+	t.open()
+	return t.answer(c.server.options.Handler.Handle(t.x))
+}
+
+// open makes the exchange and begins to watch for the client's leaving.
+func (t *turn) open() {
+	c := t.client
+	ctx, cancel := context.WithCancel(context.Background())
+	t.ctx, t.cancel = ctx, cancel
+	t.x = flow.NewExchange(ctx, t.door, &t.request)
+	t.x.Client, t.x.Trusted, t.x.ClientConn = c.address, c.trusted(), c.facts
+	t.x.Interim = t.interim
+	c.out.open(t)
+	c.begin(t)
+	if t.body.complete.Load() {
+		c.in.watchFor()
+	}
+}
+
+// answer gives the response to the client, ends the exchange, and tells whether the connection may
+// be used again.
+func (t *turn) answer(r *flow.Response) (again bool) {
+	c := t.client
+	switch {
+	case t.ctx.Err() != nil:
+	case r.Cut:
+		c.cut()
+	case r.Upgraded != nil:
+		t.upgrade(r)
+	case !t.answered:
+		again = t.write(r)
+	}
+	t.close(r)
+	switch {
+	case !t.complete || t.hasLeft.Load() || r.Upgraded != nil:
+		return false
+	case again && t.finishReading():
+		return true
+	case !t.body.complete.Load() || c.unread():
+		c.linger()
+	}
+	return false
+}
+
+// close ends the exchange in the order its watchers rely on: the last moment and the reason are
+// there before the response's body is closed, and no byte of the request comes after that.
+func (t *turn) close(r *flow.Response) {
+	c, x := t.client, t.x
+	x.Timing.Done = x.Since()
+	if !t.complete && !r.Cut && t.ctx.Err() != nil && x.Problem == nil {
+		x.Problem = whyCancelled(t.hasLeft.Load(), &t.request)
+	}
+	if t.complete && !t.body.touched.Load() && t.readable() {
+		t.readUnasked()
+	}
+	_ = t.body.Close()
+	closeAll(x, r)
+	t.cancel()
+	c.in.unwatch()
+	c.out.close()
+	c.end()
+}
+
+// closeAll closes what the exchange held. Errors there concern bodies that nobody reads any more.
+func closeAll(x *flow.Exchange, r *flow.Response) {
+	if r.Upgraded != nil {
+		_ = r.Upgraded.Close()
+	}
+	_ = r.Body.Close()
+	_ = x.Request.Body.Close()
+}
+
+// whyCancelled is why an exchange had no end of its own.
+func whyCancelled(clientLeft bool, r *flow.Request) *problem.Problem {
+	if clientLeft {
+		return problem.New(problem.ClientLeft, "Answering %s %s: the client left before the answer was complete. Send it again.", r.Method, r.URL())
+	}
+	return problem.New(problem.Terminated, "Answering %s %s: the proxy was closed before the answer was complete. Send it again.", r.Method, r.URL())
+}
+
+// whyBroken is why a response ended before its end.
+func whyBroken(r *flow.Request, err error, sent int64) *problem.Problem {
+	if p, ok := errors.AsType[*problem.Problem](err); ok {
+		return p
+	}
+	return problem.Wrap(problem.Terminated, err, "Passing on the answer to %s %s: it broke off after %d bytes: %v. Look at the server's log, or send it again.", r.Method, r.URL(), sent, err)
+}
+
+// left ends the exchange because the client is gone. Any goroutine may call it.
+func (c *client) left() {
+	c.mu.Lock()
+	t, over := c.turn, c.over
+	c.mu.Unlock()
+	if t == nil {
+		return
+	}
+	if !over { // else we closed the connection
+		t.hasLeft.Store(true)
+	}
+	t.cancel()
+}

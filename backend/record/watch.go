@@ -1,0 +1,230 @@
+package record
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"proxycache/backend/flow"
+	"proxycache/backend/http1"
+	"proxycache/backend/problem"
+)
+
+// watch is one exchange under observation. The exchange itself belongs to the goroutine of its
+// pipeline; record is what others may see of it, and changes only under the recorder's mu.
+type watch struct {
+	recorder *Recorder
+	seq      int64
+	started  time.Time
+	exchange *flow.Exchange
+	request  *flow.Request // as it came in
+	response *flow.Response
+
+	up, down tee // the request's and the response's body
+
+	record flow.Record
+	over   bool        // the end has been seen: record is complete but for its bodies
+	queued bool        // the writer has it, or it is lost
+	final  bool        // it is in the store, or lost
+	listed atomic.Bool // it is among the changes not yet told
+}
+
+func newWatch(r *Recorder, x *flow.Exchange) *watch {
+	q := x.Request
+	w := &watch{recorder: r, seq: x.Seq, started: x.Started, exchange: x, request: q}
+	keep := int64(r.settings.Load().BodyCap)
+	w.up = tee{ReadCloser: q.Body, watch: w, cap: keep, length: q.ContentLength}
+	w.down = tee{watch: w, cap: keep}
+	w.record = flow.Record{
+		Seq: x.Seq, ID: x.ID, Started: x.Started, Door: x.Door, Client: x.Client.String(), State: flow.Pending, ReplayOf: x.ReplayOf,
+		Method: q.Method, Scheme: q.Scheme, Authority: q.Authority, Target: q.Target, RequestProto: q.Proto, RequestHead: requestHead(q),
+		ClientConn: x.ClientConn,
+	}
+	w.record.RequestBody.Type, w.record.RequestBody.Encoding = q.Header.Get("Content-Type"), q.Header.Get("Content-Encoding")
+	return w
+}
+
+// requestHead is the head as it arrived, or printed where it never was a text.
+func requestHead(q *flow.Request) []byte {
+	if q.RawHead != nil {
+		return q.RawHead
+	}
+	target, header := q.Target, q.Header
+	if target == "" {
+		target = q.Authority
+	}
+	if !header.Has("Host") && q.Authority != "" {
+		header = append(flow.Header{{Name: "Host", Value: q.Authority}}, header...)
+	}
+	return http1.AppendRequest(nil, q.Method, target, q.Proto, header)
+}
+
+// responseHead is the head as the client gets it: as it arrived where nothing on the way changed it.
+func responseHead(p *flow.Response) []byte {
+	if p.RawHead != nil && unchanged(p) {
+		return p.RawHead
+	}
+	return http1.AppendResponse(nil, p.Proto, p.Status, p.Reason, p.Header)
+}
+
+// unchanged tells that the raw head has the status and exactly the fields of p.
+func unchanged(p *flow.Response) bool {
+	line, rest, _ := bytes.Cut(p.RawHead, []byte("\n"))
+	if status, ok := bytes.CutPrefix(line, []byte(p.Proto)); !ok || len(status) < 4 || statusOf(status[1:4]) != p.Status {
+		return false
+	}
+	for _, f := range p.Header {
+		line, rest, _ = bytes.Cut(rest, []byte("\n"))
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		if !ok || string(name) != f.Name || string(bytes.TrimSpace(value)) != strings.TrimSpace(f.Value) {
+			return false
+		}
+	}
+	return len(bytes.TrimSpace(rest)) == 0
+}
+
+func statusOf(digits []byte) int {
+	n := 0
+	for _, d := range digits {
+		n = n*10 + int(d-'0')
+	}
+	return n
+}
+
+// answer takes the response's head and puts itself around what follows it.
+func (w *watch) answer(p *flow.Response) {
+	w.response = p
+	head := responseHead(p)
+	kind, encoding := p.Header.Get("Content-Type"), p.Header.Get("Content-Encoding")
+	trail := slices.Clone(w.exchange.Trail)
+	w.down.begin(p)
+	r := w.recorder
+	r.mu.Lock()
+	if !w.over {
+		w.look(trail)
+		w.record.Status, w.record.ResponseProto, w.record.ResponseHead = p.Status, p.Proto, head
+		w.record.ResponseBody.Type, w.record.ResponseBody.Encoding = kind, encoding
+		r.changed.add(w)
+	}
+	r.mu.Unlock()
+	if p.Upgraded != nil {
+		p.Upgraded = watchUpgraded(w, p.Upgraded)
+		return
+	}
+	p.Body = &w.down
+}
+
+// look copies what the pipeline has noted so far.
+func (w *watch) look(trail flow.Trail) {
+	x, r := w.exchange, &w.record
+	r.Route, r.Upstream, r.SentTo, r.Mocked = x.Route, x.Upstream, x.Target, x.Mocked
+	r.Timing, r.ClientConn, r.TargetConn = x.Timing, x.ClientConn, x.TargetConn
+	r.Trail, r.Problem = trail, x.Problem
+}
+
+// finish takes the end of the exchange, in the goroutine of its pipeline.
+func (w *watch) finish() {
+	if !w.end() {
+		return
+	}
+	x := w.exchange
+	if x.Timing.Done == 0 {
+		x.Timing.Done = x.Since()
+	}
+	trail := slices.Clone(x.Trail)
+	up, down := w.up.end(), w.down.end()
+	r := w.recorder
+	r.mu.Lock()
+	w.look(trail)
+	w.conclude(down)
+	w.record.RequestTrailer, w.record.ResponseTrailer = up.trailer, down.trailer
+	if w.response == nil || w.response.Upgraded == nil {
+		r.stats.finished(w.record.Timing.Done)
+	}
+	r.mu.Unlock()
+	r.enqueue(item{watch: w, request: up.content, response: down.content})
+}
+
+// end tells whether this is the first who sees the end.
+func (w *watch) end() bool {
+	w.recorder.mu.Lock()
+	defer w.recorder.mu.Unlock()
+	first := !w.over
+	w.over = true
+	return first
+}
+
+// conclude says how the exchange ended.
+func (w *watch) conclude(down ended) {
+	p, r := w.response, &w.record
+	switch {
+	case r.Problem != nil && r.Problem.Kind == problem.ClientLeft, p != nil && p.Cut:
+		r.State = flow.Aborted
+	case r.Problem != nil:
+		r.State = flow.Errored
+	case down.err != nil && w.exchange.Context().Err() == nil:
+		r.State = flow.Errored
+		r.Problem = problem.Wrap(problem.Terminated, down.err, "Receiving the response of %s: it broke off after %d bytes (%v). Look at the server's log.", r.SentTo, w.down.size.Load(), down.err)
+	case down.err != nil, p != nil && p.Upgraded == nil && !down.whole && hasBody(r.Method, p.Status):
+		r.State = flow.Aborted
+	default:
+		r.State = flow.Done
+	}
+}
+
+// hasBody tells that a response is sent with its body (RFC 9112 §6.3).
+func hasBody(method string, status int) bool {
+	return method != "HEAD" && status >= 200 && status != 204 && status != 304
+}
+
+// crash records an exchange whose pipeline gave no response.
+func (w *watch) crash() {
+	w.exchange.Problem = problem.New(problem.Internal, "Answering %s %s: the proxy failed. Report this with what its log says.", w.record.Method, w.request.URL())
+	w.finish()
+}
+
+// abort takes the end of an exchange that is still running, from outside of its pipeline: all that
+// is known is in the record already.
+func (w *watch) abort() {
+	if !w.end() {
+		return
+	}
+	up, down := w.up.end(), w.down.end()
+	r := w.recorder
+	r.mu.Lock()
+	w.record.Timing.Done = time.Since(w.started)
+	w.record.State = flow.Aborted
+	w.record.RequestTrailer, w.record.ResponseTrailer = up.trailer, down.trailer
+	r.mu.Unlock()
+	r.enqueue(item{watch: w, request: up.content, response: down.content})
+}
+
+// snapshot is the record as it is now, a caller's to keep. The recorder's mu is held.
+func (w *watch) snapshot() *flow.Record {
+	r := w.record
+	r.State = flow.Pending
+	r.RequestBody.Size, r.ResponseBody.Size = w.up.size.Load(), w.down.size.Load()
+	r.RequestBody.Hash, r.RequestBody.Kept = "", 0
+	r.ResponseBody.Hash, r.ResponseBody.Kept = "", 0
+	return &r
+}
+
+// row is the row of the list as of now. The recorder's mu is held.
+func (w *watch) row() flow.Row {
+	if w.final {
+		return flow.RowOf(&w.record)
+	}
+	return flow.RowOf(w.snapshot())
+}
+
+// grown tells that more of a body has passed.
+func (w *watch) grown() {
+	if w.listed.Load() {
+		return
+	}
+	w.recorder.mu.Lock()
+	defer w.recorder.mu.Unlock()
+	w.recorder.changed.add(w)
+}

@@ -1,0 +1,198 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"sync"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// writer is the one connection that writes. Every transaction holds mu, and is short: retention works
+// in small steps, so that saving is not kept waiting.
+type writer struct {
+	store *Store
+	conn  *sqlite3.SQLiteConn
+	mu    sync.Mutex
+
+	insertExchange, insertDetail, insertBody, insertChunk, insertDraft, insertCertificate statement
+	findBody, bodyHash, addRefs, setTotals, deleteDraft                                   statement
+	detailBodies, deleteDetail, deleteExchange, deleteRemoved                             statement
+	bodyRefs, deleteBody, deleteHash, deleteChunks                                        statement
+
+	// What the file is known to hold, so that it need not be asked. Emptied when a transaction fails.
+	bodies       map[hash]int64 // → id
+	certificates map[fingerprint]bool
+
+	// Of this transaction:
+	added map[prefix]int64 // its new bodies
+	refs  map[int64]int64  // what bodies gain or lose
+	rows  int64            // exchanges added or, below zero, deleted
+	last  int64            // highest number
+}
+
+// knownLimit bounds each of the writer's maps.
+const knownLimit = 8192
+
+func (w *writer) open() error {
+	if err := w.migrate(); err != nil {
+		return err
+	}
+	full, err := w.number("SELECT sqlite_compileoption_used('ENABLE_FTS5')")
+	if err != nil {
+		return w.store.fault("Opening the capture", err)
+	}
+	if full == 0 {
+		return w.store.fault("Opening the capture", errors.New("this program was built without full text search: build it with -tags sqlite_fts5"))
+	}
+	if err := w.prepare(); err != nil {
+		return w.store.fault("Opening the capture", err)
+	}
+	if err := w.loadFresh(); err != nil {
+		return w.store.fault("Opening the capture", err)
+	}
+	return w.dropDrafts()
+}
+
+func (w *writer) prepare() error {
+	for _, p := range []struct {
+		to   *statement
+		text string
+	}{
+		{&w.insertExchange, `INSERT INTO exchanges (seq, started, micros, status, request_size, response_size, replay_of, flags,
+			method, scheme, authority, host, target, type, door, state, route, client, cells)
+			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`},
+		{&w.insertDetail, `INSERT INTO details (seq, request_body, response_body, request_head, response_head, rest) VALUES (?,?,?,?,?,?)`},
+		{&w.insertBody, `INSERT INTO bodies (id, place, hash, size, refs) VALUES (?,?,?,?,1)`},
+		{&w.insertChunk, `INSERT INTO chunks (id, coding, data) VALUES (?,?,?)`},
+		{&w.insertDraft, `INSERT OR IGNORE INTO drafts (place) VALUES (?)`},
+		{&w.insertCertificate, `INSERT OR IGNORE INTO certificates (hash, der) VALUES (?,?)`},
+		{&w.findBody, `SELECT id FROM hashes JOIN bodies ON id = body WHERE prefix = ? AND hash = ?`},
+		{&w.bodyHash, `SELECT id FROM bodies WHERE id = ? AND hash = ?`},
+		{&w.addRefs, `UPDATE bodies SET refs = refs + ? WHERE id = ?`},
+		{&w.setTotals, `UPDATE totals SET last_seq = max(last_seq, ?), exchanges = exchanges + ?`},
+		{&w.deleteDraft, `DELETE FROM drafts WHERE place = ?`},
+		{&w.detailBodies, `SELECT request_body, response_body FROM details WHERE seq = ?`},
+		{&w.deleteDetail, `DELETE FROM details WHERE seq = ?`},
+		{&w.deleteExchange, `DELETE FROM exchanges WHERE seq = ?`},
+		{&w.deleteRemoved, `DELETE FROM removed WHERE seq = ? RETURNING seq`},
+		{&w.bodyRefs, `SELECT refs, hash, place FROM bodies WHERE id = ?`},
+		{&w.deleteBody, `DELETE FROM bodies WHERE id = ?`},
+		{&w.deleteHash, `DELETE FROM hashes WHERE prefix = ? AND body = ?`},
+		{&w.deleteChunks, `DELETE FROM chunks WHERE id >= ? AND id < ?`},
+	} {
+		if err := p.to.prepare(w.conn, p.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) close() error { return w.conn.Close() } // which finalizes its statements
+
+// transact runs work in one transaction: all of it is kept, or nothing is.
+func (w *writer) transact(work func() error) error { return w.transactThen(work, func() {}) }
+
+// transactThen is transact, and after the commit then, before anybody else writes.
+func (w *writer) transactThen(work func() error, then func()) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.added, w.refs, w.rows, w.last = map[prefix]int64{}, map[int64]int64{}, 0, 0
+	if _, err := w.conn.Exec("BEGIN IMMEDIATE", nil); err != nil {
+		return err
+	}
+	err := work()
+	if err == nil {
+		err = w.settle()
+	}
+	if err == nil {
+		_, err = w.conn.Exec("COMMIT", nil)
+	}
+	if err != nil {
+		w.rollback()
+		return err
+	}
+	w.store.lastSeq.Store(max(w.store.lastSeq.Load(), w.last))
+	w.store.fresh.add(w.added)
+	then()
+	return nil
+}
+
+// settle writes what the transaction's exchanges add up to.
+func (w *writer) settle() error {
+	for body, n := range w.refs {
+		if n == 0 {
+			continue
+		}
+		if err := w.addRefs.run(n, body); err != nil {
+			return err
+		}
+		if n < 0 {
+			if err := w.forgetBody(body); err != nil {
+				return err
+			}
+		}
+	}
+	if w.rows == 0 && w.last == 0 {
+		return nil
+	}
+	return w.setTotals.run(w.last, w.rows)
+}
+
+// rollback leaves the file as it was; a failure of it leaves no transaction open either.
+func (w *writer) rollback() {
+	_, _ = w.conn.Exec("ROLLBACK", nil) // fails when SQLite has rolled back by itself
+	clear(w.bodies)
+	clear(w.certificates)
+}
+
+// statement is a prepared statement of the writer. Its arguments are bound and its first step taken
+// in one call into SQLite, which is why a writing statement runs as a query too.
+type statement struct {
+	stmt *sqlite3.SQLiteStmt
+	args []driver.NamedValue
+}
+
+func (s *statement) prepare(conn *sqlite3.SQLiteConn, text string) error {
+	prepared, err := conn.Prepare(text)
+	if err != nil {
+		return err
+	}
+	s.stmt = prepared.(*sqlite3.SQLiteStmt)
+	s.args = make([]driver.NamedValue, s.stmt.NumInput())
+	for i := range s.args {
+		s.args[i].Ordinal = i + 1
+	}
+	return nil
+}
+
+// run executes a statement that answers nothing.
+func (s *statement) run(args ...driver.Value) error {
+	_, err := s.query(args)
+	return err
+}
+
+func (s *statement) query(args []driver.Value) (driver.Rows, error) {
+	for i, v := range args {
+		s.args[i].Value = v
+	}
+	return s.stmt.QueryContext(context.Background(), s.args)
+}
+
+// first is the first row of the answer in out; false when there is none.
+func (s *statement) first(out []driver.Value, args ...driver.Value) (bool, error) {
+	rows, err := s.query(args)
+	if err != nil {
+		return false, err
+	}
+	err = rows.Next(out)
+	closed := rows.Close()
+	switch {
+	case errors.Is(err, errDone):
+		return false, closed
+	case err != nil:
+		return false, err
+	}
+	return true, closed
+}

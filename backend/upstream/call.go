@@ -1,0 +1,391 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+
+	"proxycache/backend/flow"
+	"proxycache/backend/http1"
+	"proxycache/backend/problem"
+)
+
+// smallBody is the largest request body that leaves in one write with its head.
+const smallBody = 16 << 10
+
+// maxInterim is how many 1xx a server may send before its response.
+const maxInterim = 32
+
+// call is one exchange with one target. It is the body of the response, too.
+type call struct {
+	p *Pool
+	x *flow.Exchange
+	t *target
+
+	out    *[]byte // the request's head and as much of its body as leaves with it; nil before and after
+	head   int     // bytes of the head in out
+	length int64   // of the request body: bytes, or http1.Chunked
+	left   int64   // what of it is not in out
+
+	c      *conn
+	stop   func() bool // ends the watch over x's context; false when it has closed the connection
+	upload *upload     // nil when the whole request left in one write
+
+	answer   *http1.Head
+	body     *http1.Body // nil when there is none
+	response flow.Response
+	over     bool  // the connection is given back or closed
+	failed   error // what every later Read returns
+}
+
+// stale says that an idle connection was closed by the target before it answered, and that the
+// request may be repeated.
+type stale struct{ *problem.Problem }
+
+func (s *stale) Error() string { return "an idle connection had been closed by the server" }
+
+func newCall(p *Pool, x *flow.Exchange, t *target) *call {
+	k := &call{p: p, x: x, t: t}
+	if x.Request.Body != flow.NoBody && x.Request.ContentLength != 0 {
+		k.length = x.Request.ContentLength
+	}
+	k.left = k.length
+	return k
+}
+
+// outs have room for a head and a small body.
+var outs = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+// headers are scratch for the fields of one request.
+var headers = sync.Pool{New: func() any { h := make(flow.Header, 0, 32); return &h }}
+
+// build prints the request once: a repetition sends the same bytes.
+func (k *call) build() error {
+	if k.out != nil {
+		return nil
+	}
+	fields, _ := headers.Get().(*flow.Header)
+	*fields = k.p.requestFields((*fields)[:0], k.x, k.t, k.length, wire1)
+	k.out, _ = outs.Get().(*[]byte)
+	*k.out = http1.AppendRequest((*k.out)[:0], k.x.Request.Method, k.path(), "HTTP/1.1", *fields)
+	clear(*fields)
+	headers.Put(fields)
+	k.head = len(*k.out)
+	if 0 < k.length && k.length <= smallBody {
+		return k.begin()
+	}
+	return nil
+}
+
+func (k *call) path() string {
+	if k.t.base == "" || k.x.Request.Target == "*" {
+		return k.x.Request.Target
+	}
+	return k.t.base + k.x.Request.Target
+}
+
+// begin reads what has come of a small body: mostly all of it.
+func (k *call) begin() error {
+	buf := *k.out
+	for cap(buf) < k.head+int(k.length) {
+		buf = append(buf[:cap(buf)], 0)
+	}
+	buf = buf[:k.head+int(k.length)]
+	n, err := k.x.Request.Body.Read(buf[k.head:])
+	*k.out = buf[:k.head+n]
+	k.left -= int64(n)
+	if err != nil && k.left > 0 {
+		return k.clientFailed(err)
+	}
+	return nil
+}
+
+// dropRequest gives the printed request back once it is not needed for a repetition.
+func (k *call) dropRequest() {
+	if k.out != nil {
+		outs.Put(k.out)
+		k.out = nil
+	}
+}
+
+func (k *call) doing(what string) string { return fmt.Sprintf(what, k.t.address) }
+
+// clientFailed is why the request's body did not come to its end.
+func (k *call) clientFailed(err error) *problem.Problem {
+	doing := k.doing("Sending the request to %s")
+	if k.x.Context().Err() != nil {
+		return k.p.cancelled(k.x, doing)
+	}
+	if given, ok := errors.AsType[*problem.Problem](err); ok {
+		return given
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return problem.Wrap(problem.ClientLeft, err, "%s: its body broke off (%v). See why the client stopped sending.", doing, err)
+}
+
+// send speaks HTTP/1.1. After an error nothing is left of the connection.
+func (c *conn) send(k *call) (*flow.Response, error) {
+	k.noteConnection(c.facts)
+	k.c, k.over = c, false
+	if err := k.build(); err != nil {
+		c.lines.put(c) // nothing was sent on it
+		return nil, err
+	}
+	k.stop = context.AfterFunc(k.x.Context(), c.aborted)
+	c.expect()
+	if n, err := k.write(); err != nil {
+		return nil, k.fail(k.doing("Sending the request to %s"), err, n == 0)
+	}
+	h, err := k.read()
+	if err != nil {
+		return nil, k.fail(k.doing("Waiting for the answer of %s"), err, false)
+	}
+	k.answer = h
+	k.x.Timing.FirstByte = c.first.Sub(k.x.Started)
+	if h.Status == 101 {
+		return k.upgrade()
+	}
+	return k.respond(), nil
+}
+
+func (k *call) noteConnection(facts flow.Conn) {
+	k.x.TargetConn = facts
+	if facts.Reused {
+		k.x.Note("connection", "reused")
+	} else {
+		k.x.Note("connection", "new")
+	}
+}
+
+// write sends the head with what is there of the body, and starts sending the rest beside.
+func (k *call) write() (sent int, err error) {
+	k.x.Timing.SendStart = k.x.Since()
+	if n, err := k.c.Write(*k.out); err != nil {
+		return n, err
+	}
+	limit := k.p.settings.responseTimeout()
+	if k.left != 0 {
+		k.upload = startUpload(k.c, k.x, k.left, limit)
+		return len(*k.out), nil
+	}
+	k.x.Timing.Sent = k.x.Since()
+	if limit > 0 {
+		return len(*k.out), k.c.SetReadDeadline(time.Now().Add(limit))
+	}
+	return len(*k.out), nil
+}
+
+// read waits for the final head; interim ones go to the client at once.
+func (k *call) read() (*http1.Head, error) {
+	for range maxInterim {
+		h, err := k.c.reader.ReadResponse(k.x.Request.Method)
+		if err != nil {
+			return nil, err
+		}
+		if h.Status >= 200 || h.Status == 101 {
+			return h, k.stopClock()
+		}
+		if h.Status != 100 || k.x.Request.ExpectContinue {
+			k.x.Interim(h.Status, responseFields(h.Header, h.Status))
+		}
+		k.c.next()
+	}
+	return nil, &http1.Error{Status: 502, Reason: fmt.Sprintf("it sent %d interim responses (1xx) and no final one", maxInterim)}
+}
+
+// stopClock ends the wait for the head; the body may take its time.
+func (k *call) stopClock() error {
+	switch {
+	case k.upload != nil:
+		return k.upload.answered()
+	case k.p.settings.ResponseTimeout > 0:
+		return k.c.SetReadDeadline(time.Time{})
+	}
+	return nil
+}
+
+// fail ends the connection and says why. unsent tells that the target got nothing.
+func (k *call) fail(doing string, err error, unsent bool) error {
+	k.over = true
+	aborted := !k.stop()
+	err = k.hint(err)
+	k.c.abort()
+	k.c.end()
+	k.endUpload()
+	if k.upload != nil {
+		if p := k.upload.clientFailed.Load(); p != nil {
+			return k.clientFailed(*p)
+		}
+	}
+	if aborted || k.x.Context().Err() != nil {
+		return k.p.cancelled(k.x, doing)
+	}
+	p := k.p.broken(k.t, doing, err)
+	if k.c.facts.Reused && !k.c.heard && p.Kind == problem.Terminated && k.upload == nil && (unsent || k.idempotent()) {
+		return &stale{p}
+	}
+	return p
+}
+
+// hint names what answers on the port where it is not HTTP/1.
+func (k *call) hint(err error) error {
+	if _, ok := err.(*http1.Error); !ok {
+		return err
+	}
+	if b := k.c.reader.Buffered(); len(b) > 1 && (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3 {
+		return &http1.Error{Status: 502, Reason: "it answers with TLS, so its address begins with https://"}
+	}
+	return err
+}
+
+// idempotent tells whether sending the request again does no harm (RFC 9110 §9.2.2).
+func (k *call) idempotent() bool {
+	switch k.x.Request.Method {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// upgrade hands the connection over.
+func (k *call) upgrade() (*flow.Response, error) {
+	doing := k.doing("Waiting for the answer of %s")
+	if !asksUpgrade(k.x.Request) {
+		return nil, k.fail(doing, &http1.Error{Status: 502, Reason: "it switched to another protocol (101) without being asked"}, false)
+	}
+	if k.upload != nil {
+		<-k.upload.done // it has all of the request, or would not have answered so
+		k.x.Timing.Sent = k.upload.sent
+		if k.upload.err != nil {
+			return nil, k.fail(doing, k.upload.err, false)
+		}
+	}
+	k.over = true
+	if !k.stop() {
+		return nil, k.p.cancelled(k.x, doing)
+	}
+	ahead := append([]byte(nil), k.c.reader.Buffered()...)
+	k.c.reader.Release()
+	k.fill(flow.NoBody, 0)
+	k.response.Upgraded = newUpgraded(k.x.Context(), k.c.Conn, ahead, k.c.aborted)
+	return &k.response, nil
+}
+
+// respond makes the response; the connection is free at once where nothing follows its head.
+func (k *call) respond() *flow.Response {
+	h := k.answer
+	switch {
+	case h.Length != 0:
+		k.body = k.c.reader.Body(h)
+		k.fill(k, max(h.Length, -1))
+		if h.Length == http1.Chunked {
+			k.response.Trailer = k.body.Trailer
+		}
+	case k.uploading():
+		k.fill(k, k.announced()) // whose Close ends what is still being sent
+	default:
+		k.fill(flow.NoBody, k.announced())
+		k.finish(true)
+	}
+	return &k.response
+}
+
+func (k *call) fill(body io.ReadCloser, length int64) {
+	h := k.answer
+	k.response = flow.Response{
+		Status: h.Status, Reason: h.Reason, Proto: h.Proto, Header: responseFields(h.Header, h.Status),
+		Body: body, ContentLength: length, RawHead: h.Raw,
+	}
+}
+
+// announced is the length that the head of a response without a body speaks of: HEAD's and 304's are
+// those of the body that is not sent.
+func (k *call) announced() int64 {
+	h := k.answer
+	if k.x.Request.Method != "HEAD" && h.Status != 304 {
+		return 0
+	}
+	n, err := strconv.ParseInt(h.Header.Get("Content-Length"), 10, 64)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// Read passes on what has arrived of the response.
+func (k *call) Read(p []byte) (int, error) {
+	switch {
+	case k.failed != nil:
+		return 0, k.failed
+	case k.body == nil:
+		return 0, io.EOF
+	case k.over:
+		return 0, io.ErrClosedPipe
+	}
+	n, err := k.body.Read(p)
+	switch {
+	case err == io.EOF:
+		k.failed = io.EOF
+		if !k.uploading() {
+			k.finish(true)
+		}
+	case err != nil:
+		k.failed = k.fail(k.doing("Reading the answer of %s"), err, false)
+		err = k.failed
+	}
+	return n, err
+}
+
+// Close gives the connection back where the response was read to its end, and closes it else.
+func (k *call) Close() error {
+	if !k.over {
+		k.finish((k.body == nil || k.body.Done()) && (k.upload == nil || k.upload.settle()))
+	}
+	if k.failed == nil {
+		k.failed = io.ErrClosedPipe
+	}
+	return nil
+}
+
+// uploading tells that the request is still being sent.
+func (k *call) uploading() bool { return k.upload != nil && k.upload.running() }
+
+func (k *call) endUpload() {
+	if k.upload == nil {
+		return
+	}
+	k.upload.stopped.Store(true)
+	if !k.upload.running() {
+		k.x.Timing.Sent = k.upload.sent
+	}
+}
+
+// finish ends the use of the connection, which is kept where whole says that both messages are and
+// nothing speaks against it.
+func (k *call) finish(whole bool) {
+	k.over = true
+	aborted := !k.stop()
+	k.endUpload()
+	switch {
+	case aborted || k.uploading():
+		k.c.abort()
+		k.c.end()
+	case !whole || k.answer.Close || k.upload != nil && k.upload.err != nil || len(k.c.reader.Buffered()) > 0:
+		k.c.end()
+	default:
+		k.c.lines.put(k.c)
+	}
+}
+
+// asksUpgrade tells whether the client asks for another protocol; h2c, which is HTTP again, is not
+// passed on (RFC 9113 §3.1).
+func asksUpgrade(r *flow.Request) bool {
+	to := r.UpgradeTo()
+	return to != "" && to != "h2c"
+}

@@ -1,0 +1,190 @@
+package upstream
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"proxycache/backend/flow"
+	"proxycache/backend/problem"
+)
+
+// headStart is what one address has before the next is tried beside it (RFC 8305 §5).
+const headStart = 250 * time.Millisecond
+
+// dialled is a connection that was just opened.
+type dialled struct {
+	conn   net.Conn // the socket, or TLS on it
+	socket net.Conn
+	facts  flow.Conn
+}
+
+func (d *dialled) spoken() string {
+	if d.facts.TLS != nil && d.facts.TLS.ALPN == protocol2 {
+		return protocol2
+	}
+	return protocol1
+}
+
+// dial opens a connection to t and shakes hands where it is TLS, offering the protocols. It notes the
+// times in x.
+func (p *Pool) dial(x *flow.Exchange, t *target, offer []string) (*dialled, error) {
+	ctx, cancel := context.WithTimeout(x.Context(), p.settings.connectTimeout())
+	defer cancel()
+	addresses, err := p.resolve(ctx, x, t)
+	if err != nil {
+		return nil, err
+	}
+	x.Timing.ConnectStart = x.Since()
+	socket, err := race(ctx, addresses)
+	x.Timing.ConnectDone = x.Since()
+	if err != nil {
+		return nil, p.notConnected(x, t, err)
+	}
+	d := &dialled{conn: socket, socket: socket}
+	d.facts = flow.Conn{Local: socket.LocalAddr().String(), Remote: socket.RemoteAddr().String()}
+	x.TargetConn = d.facts
+	if t.scheme == "https" {
+		if err := p.secure(ctx, x, t, d, offer); err != nil {
+			_ = socket.Close()
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// resolve finds the addresses of t in the order in which they are tried, and asks for each whether it
+// may be dialled.
+func (p *Pool) resolve(ctx context.Context, x *flow.Exchange, t *target) ([]netip.AddrPort, error) {
+	port, err := strconv.ParseUint(t.port, 10, 16)
+	if err != nil || port == 0 || t.host == "" {
+		return nil, problem.New(problem.DNS, "Connecting to %s: that is no host and port. %s", t.address, p.advice("Change the target", "Check the address"))
+	}
+	ips, err := p.lookUp(ctx, x, t)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]netip.AddrPort, len(ips))
+	for i, ip := range ips {
+		out[i] = netip.AddrPortFrom(ip.Unmap(), uint16(port))
+		if p.refuse(netip.AddrPortFrom(out[i].Addr().WithZone(""), uint16(port))) {
+			return nil, problem.New(problem.Forbidden, "Connecting to %s: this is Proxycache's own door to its settings, which nothing reaches through the proxy. %s", t.address, p.advice("Change the target", "Open it without the proxy"))
+		}
+	}
+	return out, nil
+}
+
+func (p *Pool) lookUp(ctx context.Context, x *flow.Exchange, t *target) ([]netip.Addr, error) {
+	if ip, err := netip.ParseAddr(t.host); err == nil {
+		return []netip.Addr{ip}, nil
+	}
+	if isLocalhost(t.host) {
+		return []netip.Addr{netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})}, nil
+	}
+	x.Timing.DNSStart = x.Since()
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", t.host)
+	x.Timing.DNSDone = x.Since()
+	if err != nil || len(ips) == 0 {
+		return nil, p.notFound(x, t, err)
+	}
+	return alternate(ips), nil
+}
+
+// isLocalhost: such names are this machine whatever a resolver says (RFC 6761 §6.3), and development
+// servers listen on either family.
+func isLocalhost(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// alternate changes the family after each address, beginning with that of the first (RFC 8305 §4).
+func alternate(ips []netip.Addr) []netip.Addr {
+	var a, b []netip.Addr
+	for _, ip := range ips {
+		if ip.Unmap().Is4() == ips[0].Unmap().Is4() {
+			a = append(a, ip)
+		} else {
+			b = append(b, ip)
+		}
+	}
+	out := make([]netip.Addr, 0, len(ips))
+	for i := range a {
+		out = append(out, a[i])
+		if i < len(b) {
+			out = append(out, b[i])
+		}
+	}
+	return append(out, b[min(len(a), len(b)):]...)
+}
+
+type attempt struct {
+	conn net.Conn
+	err  error
+}
+
+// race tries the addresses one after the other, the next as soon as one has failed or had its head
+// start; the first that answers wins and the others are closed.
+func race(ctx context.Context, addresses []netip.AddrPort) (net.Conn, error) {
+	var d net.Dialer
+	if len(addresses) == 1 {
+		return d.DialContext(ctx, "tcp", addresses[0].String())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan attempt)
+	start := func(a netip.AddrPort) {
+		conn, err := d.DialContext(ctx, "tcp", a.String())
+		select {
+		case results <- attempt{conn, err}:
+		case <-ctx.Done():
+			if conn != nil {
+				_ = conn.Close()
+			}
+		}
+	}
+	next := time.NewTimer(0)
+	defer next.Stop()
+	var worst error
+	for started, ended := 0, 0; ended < len(addresses); {
+		select {
+		case <-next.C:
+			go start(addresses[started])
+			if started++; started < len(addresses) {
+				next.Reset(headStart)
+			}
+		case r := <-results:
+			if r.err == nil {
+				return r.conn, nil
+			}
+			ended++
+			worst = moreTelling(worst, r.err)
+			if started < len(addresses) {
+				next.Reset(0)
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err() // one of them has not answered: that is what went wrong
+		}
+	}
+	return nil, worst
+}
+
+// tunnel opens a connection that carries what the client sends, unread.
+func (p *Pool) tunnel(x *flow.Exchange) (*flow.Response, error) {
+	t := &target{origin: originOf("https", x.Request.Authority)}
+	t.scheme = "http" // the client does the TLS
+	t.address = t.origin.address()
+	x.Target = t.address
+	x.Note("target", t.address)
+	d, err := p.dial(x, t, nil)
+	if err != nil {
+		return nil, err
+	}
+	x.Note("connection", "new")
+	return &flow.Response{
+		Status: 200, Reason: "Connection established", Proto: "HTTP/1.1", Body: flow.NoBody,
+		Upgraded: newUpgraded(x.Context(), d.conn, nil, func() { _ = d.socket.Close() }),
+	}, nil
+}

@@ -1,0 +1,261 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"proxycache/backend/flow"
+	"proxycache/backend/http1"
+)
+
+// stream is one exchange on a shared connection. It is the body of the response, too.
+type stream struct {
+	k      *call
+	l      *place
+	feed   *feed // nil when the request has no body
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	answer  *http.Response
+	failure error // what every later Read returns
+
+	wrote, first atomic.Int64 // offsets of the request's last and the response's first byte; 0 before
+
+	mu    sync.Mutex
+	final bool        // the pipeline goes on: no more interim responses, no clock
+	clock *time.Timer // of the response timeout
+}
+
+func newStream(k *call, l *place) *stream {
+	s := &stream{k: k, l: l}
+	s.ctx, s.cancel = context.WithCancelCause(k.x.Context())
+	if k.length != 0 {
+		s.feed = &feed{request: k.x.Request, from: k.x.Request.Body, left: k.length}
+		if k.out != nil { // HTTP/1.1 was tried before, and read the beginning
+			s.feed.from = io.MultiReader(bytes.NewReader((*k.out)[k.head:]), k.x.Request.Body)
+			k.out = nil // the feed has it now
+		}
+	}
+	return s
+}
+
+// request is what net/http is given.
+func (s *stream) request() *http.Request {
+	k, x := s.k, s.k.x
+	host := k.p.hostFor(x, k.t)
+	r := &http.Request{Method: x.Request.Method, Host: host, Proto: "HTTP/2.0", ProtoMajor: 2, Header: http.Header{}}
+	r.URL = &url.URL{Scheme: "https", Host: k.t.address, Opaque: k.path()}
+	if strings.HasPrefix(r.URL.Opaque, "/") { // net/http takes "//x" for a host unless there is one
+		r.URL.Opaque = "//" + host + r.URL.Opaque
+	}
+	r.Header["User-Agent"] = nil // net/http adds its own otherwise
+	for _, f := range k.p.requestFields(nil, x, k.t, k.length, wire2) {
+		r.Header.Add(f.Name, f.Value)
+	}
+	if s.feed != nil {
+		r.Body, r.ContentLength = s.feed, k.length
+		s.feed.announce(r)
+	}
+	return r.WithContext(httptrace.WithClientTrace(s.ctx, s.trace()))
+}
+
+// trace notes times and passes interim responses on; net/http calls it from goroutines of its own.
+func (s *stream) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotFirstResponseByte: func() { s.first.Store(int64(s.k.x.Since())) },
+		WroteRequest: func(httptrace.WroteRequestInfo) {
+			s.wrote.Store(int64(s.k.x.Since()))
+			s.startClock()
+		},
+		Got1xxResponse: s.interim,
+	}
+}
+
+var errSlow = errors.New("the response did not begin in time")
+
+func (s *stream) startClock() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if limit := s.k.p.settings.responseTimeout(); limit > 0 && !s.final && s.clock == nil {
+		s.clock = time.AfterFunc(limit, func() { s.cancel(errSlow) })
+	}
+}
+
+func (s *stream) interim(status int, h textproto.MIMEHeader) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.final && (status != 100 || s.k.x.Request.ExpectContinue) {
+		s.k.x.Interim(status, listOf(http.Header(h)))
+	}
+	return nil
+}
+
+// goOn ends what runs beside the pipeline while it waits.
+func (s *stream) goOn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.final = true
+	if s.clock != nil {
+		s.clock.Stop()
+	}
+}
+
+// failed gives the place back and says why.
+func (s *stream) failed(doing string, err error) error {
+	k := s.k
+	slow := errors.Is(context.Cause(s.ctx), errSlow)
+	s.cancel(nil)
+	s.noteSent()
+	switch {
+	case s.feed != nil && s.feed.broken.Load() != nil:
+		return k.clientFailed(*s.feed.broken.Load())
+	case k.x.Context().Err() != nil:
+		return k.p.cancelled(k.x, doing)
+	case slow:
+		return k.p.broken(k.t, doing, os.ErrDeadlineExceeded)
+	}
+	p := k.p.broken(k.t, doing, err)
+	untouched := s.feed == nil || !s.feed.begun.Load()
+	if s.l.reused && s.l.dead() && s.first.Load() == 0 && untouched && k.idempotent() {
+		return &stale{p}
+	}
+	return p
+}
+
+func (s *stream) noteSent() { s.k.x.Timing.Sent = time.Duration(s.wrote.Load()) }
+
+func (s *stream) respond(answer *http.Response) *flow.Response {
+	s.answer = answer
+	s.k.x.Timing.FirstByte = time.Duration(s.first.Load())
+	s.noteSent()
+	r := &flow.Response{
+		Status: answer.StatusCode, Proto: "HTTP/2.0", Header: listOf(answer.Header),
+		Body: s, ContentLength: answer.ContentLength,
+	}
+	if answer.Body == http.NoBody && (s.feed == nil || s.wrote.Load() > 0) {
+		s.cancel(nil)
+		r.Body = flow.NoBody
+		return r
+	}
+	r.Trailer = func() flow.Header { return listOf(answer.Trailer) }
+	return r
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	if s.failure != nil {
+		return 0, s.failure
+	}
+	n, err := s.answer.Body.Read(p)
+	switch {
+	case err == io.EOF:
+		s.failure = err
+	case err != nil:
+		if s.k.x.Context().Err() == nil { // whatever net/http calls it: it was cut short
+			err = errors.Join(io.ErrUnexpectedEOF, err)
+		}
+		s.failure = s.failed(s.k.doing("Reading the answer of %s"), err)
+		err = s.failure
+	}
+	return n, err
+}
+
+// Close gives the place back; what of the response was not read is not sent any more.
+func (s *stream) Close() error {
+	s.noteSent()
+	if s.feed != nil {
+		_ = s.feed.Close()
+	}
+	s.cancel(nil)
+	err := s.answer.Body.Close()
+	if s.failure == nil {
+		s.failure = io.ErrClosedPipe
+	}
+	return err
+}
+
+// feed is the request's body as net/http reads it, which closes it: ours is closed by the ingress.
+type feed struct {
+	request *flow.Request
+	from    io.Reader
+	left    int64       // bytes promised; http1.Chunked when only the end will tell
+	trailer http.Header // announced; its values are filled in at the end
+
+	begun, stopped atomic.Bool
+	broken         atomic.Pointer[error] // why it did not come to its end
+}
+
+// announce tells net/http of the trailers the client announced: it sends no others.
+func (f *feed) announce(r *http.Request) {
+	for name := range strings.SplitSeq(f.request.Header.Joined("Trailer"), ",") {
+		if name = strings.TrimSpace(name); name != "" && f.left == http1.Chunked {
+			if f.trailer == nil {
+				f.trailer = http.Header{}
+			}
+			f.trailer[http.CanonicalHeaderKey(name)] = nil
+		}
+	}
+	if f.trailer != nil {
+		r.Trailer = f.trailer
+		r.Header.Del("Trailer") // net/http writes it from the map
+	}
+}
+
+func (f *feed) Read(p []byte) (int, error) {
+	f.begun.Store(true)
+	if f.stopped.Load() {
+		return 0, io.ErrClosedPipe
+	}
+	n, err := f.from.Read(p)
+	if f.left > 0 {
+		f.left = max(0, f.left-int64(n))
+	}
+	if err == io.EOF && f.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	switch {
+	case err == io.EOF:
+		f.end()
+	case err != nil:
+		f.broken.Store(&err)
+	}
+	return n, err
+}
+
+func (f *feed) end() {
+	if f.trailer == nil {
+		return
+	}
+	for _, t := range f.request.Trailer {
+		f.trailer.Add(t.Name, t.Value)
+	}
+}
+
+func (f *feed) Close() error {
+	f.stopped.Store(true)
+	return nil
+}
+
+// listOf is a header of net/http as it is on the wire of HTTP/2, lower case; by name, for the order
+// was lost.
+func listOf(h http.Header) flow.Header {
+	out := make(flow.Header, 0, len(h))
+	for name, values := range h {
+		for _, v := range values {
+			out = append(out, flow.Field{Name: strings.ToLower(name), Value: v})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b flow.Field) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}

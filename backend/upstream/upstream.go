@@ -1,0 +1,213 @@
+// Package upstream sends an exchange on: it picks a target, finds or opens a connection, speaks
+// HTTP/1.1 or HTTP/2 with it, and hands the response back as it arrives.
+package upstream
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+
+	"proxycache/backend/flow"
+	"proxycache/backend/problem"
+)
+
+// Options are what a pool needs of its surroundings.
+type Options struct {
+	Demo   string                    // the address that the target "demo:" stands for; "" where there is none
+	Refuse func(netip.AddrPort) bool // addresses that are never dialled, asked after resolution; nil refuses none
+	Log    *slog.Logger
+}
+
+// Pool sends exchanges to its targets, or, made by NewForward, to where their clients said. Its
+// methods may be called at any time by any goroutine.
+type Pool struct {
+	name      string
+	forward   bool
+	settings  dialing
+	host      string // "preserve", "upstream", or what is sent
+	sni       string
+	balance   balance
+	refuse    func(netip.AddrPort) bool
+	tls       *tls.Config
+	lines     lines
+	pseudonym string // ours in Via: a request that bears it has been here before
+}
+
+// New makes the pool called name. What the settings ask for and the machine does not have, such as
+// the file of an authority, is a problem of kind Invalid or Unavailable.
+func New(name string, s Settings, o Options) (*Pool, error) {
+	p, err := newPool("upstreams."+name, s.dialing, o)
+	if err != nil {
+		return nil, err
+	}
+	p.name, p.host, p.sni = name, s.Host, s.SNI
+	for i, written := range s.Targets {
+		where := fmt.Sprintf("upstreams.%s.targets.%d.url", name, i+1)
+		t, why := parseTarget(written.URL)
+		if why != "" {
+			return nil, problem.New(problem.Invalid, "%q is no address of a server: %s", written.URL, why).At(where)
+		}
+		if written.URL == demoURL {
+			if o.Demo == "" {
+				return nil, problem.New(problem.Unavailable, "the demo API does not run here: name another target").At(where)
+			}
+			t.origin, t.address, t.field = originOf("http", o.Demo), o.Demo, o.Demo
+		}
+		t.weight = max(written.Weight, 1)
+		p.balance.targets = append(p.balance.targets, &t)
+	}
+	if len(p.balance.targets) == 0 {
+		return nil, problem.New(problem.Invalid, "the pool has no targets: name one as { url = \"http://127.0.0.1:3000\" }").At("upstreams." + name + ".targets")
+	}
+	return p, nil
+}
+
+// NewForward makes the pool of the exchanges whose clients name their target.
+func NewForward(f Forward, o Options) (*Pool, error) {
+	p, err := newPool("forward", f.dialing, o)
+	if err != nil {
+		return nil, err
+	}
+	p.forward, p.host = true, "preserve"
+	return p, nil
+}
+
+func newPool(where string, s dialing, o Options) (*Pool, error) {
+	p := &Pool{settings: s, refuse: o.Refuse, pseudonym: newPseudonym()}
+	if p.refuse == nil {
+		p.refuse = func(netip.AddrPort) bool { return false }
+	}
+	var err error
+	if p.tls, err = tlsConfig(s); err != nil {
+		return nil, problem.Of(err).At(where + ".ca")
+	}
+	p.lines.open(s)
+	return p, nil
+}
+
+// newPseudonym is one a pool, not one a process: who comes in as a forward exchange and asks for our
+// own reverse door passes two pools, and that is no loop.
+func newPseudonym() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails
+	return "proxycache-" + hex.EncodeToString(b[:])
+}
+
+// Close closes the connections that nobody uses. Those in use are closed when their exchange ends.
+func (p *Pool) Close() error {
+	p.lines.close()
+	return nil
+}
+
+// Send sends x on and returns the response as soon as its head is there; the request body may still
+// be on its way then. The response's Body must be closed. An error is a *problem.Problem; its kinds
+// are those of the proxy path. Once x's context ends, the connection is closed and reads of the Body
+// fail.
+//
+// Send reads x.Request.Body until the response ends and begins no Read after the response's Body was
+// closed; one that has begun goes on until it returns.
+func (p *Pool) Send(x *flow.Exchange) (*flow.Response, error) {
+	x.Upstream, x.Target = p.name, ""
+	x.TargetConn, x.Timing = flow.Conn{}, flow.Timing{}
+	if p.loops(x) {
+		return nil, problem.New(problem.Loop, "Sending %s %s: it has come back to the proxy that sent it. %s", x.Request.Method, x.Request.URL(), p.advice("Change the target", "Ask for another address than the proxy's own"))
+	}
+	if x.Door == flow.Tunnel {
+		return p.tunnel(x)
+	}
+	if p.forward {
+		t := &target{origin: originOf(x.Request.Scheme, x.Request.Authority)}
+		t.address = t.origin.address()
+		t.shown, t.field = t.address, x.Request.Authority
+		response, _, err := p.sendTo(x, t)
+		return response, err
+	}
+	return p.sendToOne(x)
+}
+
+// sendToOne tries the targets in turn until one of them was reached.
+func (p *Pool) sendToOne(x *flow.Exchange) (*flow.Response, error) {
+	var tried []*target
+	t := p.balance.next(nil)
+	for {
+		if len(p.balance.targets) > 1 {
+			x.Note("picked", "by weight")
+		}
+		response, reached, err := p.sendTo(x, t)
+		if err == nil {
+			p.balance.reached(t)
+			return response, nil
+		}
+		if reached || !another(err) {
+			return nil, err
+		}
+		p.balance.failed(t)
+		tried = append(tried, t)
+		if t = p.balance.next(tried); t == nil {
+			return nil, err
+		}
+		x.Note("not reached", err.Error())
+	}
+}
+
+// another tells whether a target that could not be reached for this reason is a reason to try the next.
+func another(err error) bool {
+	kind := problem.KindOf(err)
+	return kind != problem.ClientLeft && kind != problem.Forbidden
+}
+
+// loops tells whether the request has passed this pool before (RFC 9110 §7.6.3).
+func (p *Pool) loops(x *flow.Exchange) bool {
+	for _, f := range x.Request.Header {
+		if flow.EqualFold(f.Name, "Via") && strings.Contains(f.Value, p.pseudonym) {
+			return true
+		}
+	}
+	return false
+}
+
+// sendTo sends x to t. reached is false when t got nothing of it.
+func (p *Pool) sendTo(x *flow.Exchange, t *target) (response *flow.Response, reached bool, err error) {
+	x.Target = t.shown
+	x.Note("target", t.shown)
+	l, err := p.line(x, t, idleOrNew)
+	if err != nil {
+		return nil, false, err
+	}
+	k := newCall(p, x, t)
+	response, err = l.send(k)
+	if again, ok := err.(*stale); ok {
+		if l, err = p.line(x, t, onlyNew); err != nil {
+			k.dropRequest()
+			return nil, true, err
+		}
+		x.Note("again", again.Error())
+		response, err = l.send(k)
+		if again, ok := err.(*stale); ok {
+			err = again.Problem
+		}
+	}
+	k.dropRequest()
+	return response, true, err
+}
+
+// advice ends a message: for a pool with the setting to change, for a forward exchange with what its
+// client can do.
+func (p *Pool) advice(pool, forward string) string {
+	if p.forward {
+		return forward + "."
+	}
+	return fmt.Sprintf("%s of upstream %q.", pool, p.name)
+}
+
+// section is where the settings of the pool stand in the document.
+func (p *Pool) section() string {
+	if p.forward {
+		return "[forward]"
+	}
+	return "[upstreams." + p.name + "]"
+}
