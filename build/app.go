@@ -52,8 +52,13 @@ func bindings(ctx context.Context) error {
 		if err := cmd(ctx, out, ".", "go", "build", "-tags", "bindings,webkit2_41,sqlite_fts5", "-o", exe, "."); err != nil {
 			return err
 		}
-		c := exec.CommandContext(ctx, exe)
-		c.Env = append(os.Environ(), "tsoutputtype=interfaces")
+		dir, err := os.MkdirTemp("", "proxycache-bindings-") // the program opens a core: not the user's
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		c := exec.CommandContext(ctx, exe, "--dir", dir)
+		c.Env = append(os.Environ(), "tsoutputtype=interfaces", "PROXYCACHE_LISTEN_0_ADDRESS=127.0.0.1:0")
 		c.Stdout, c.Stderr = out, out
 		return c.Run()
 	})

@@ -17,6 +17,10 @@ export default ts.config(
       'no-console': 'error',
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      // State is $state.raw: maps and sets are replaced as a whole, never mutated in sight.
+      'svelte/prefer-svelte-reactivity': 'off',
+      'svelte/no-useless-mustaches': ['error', { ignoreStringEscape: true }],
     },
   },
+  { files: ['*.config.{js,ts}', 'src/**/*.test.ts', 'journey/**/*.ts'], languageOptions: { globals: { ...globals.node } } },
 );

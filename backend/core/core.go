@@ -56,6 +56,7 @@ type Core struct {
 
 	tour     tour
 	launched programRuns
+	local    ports.Finder
 	likes    preferenceFile
 	gone     atomic.Bool // rows went or came back since the last news
 	meters   meters

@@ -94,7 +94,8 @@ func (c *Core) mockSettings(r *flow.Record) (config.Settings, error) {
 	headers := []any{}
 	for _, f := range fields {
 		if !mockDrops[strings.ToLower(f.Name)] {
-			headers = append(headers, map[string]any{"name": f.Name, "value": f.Value})
+			value := strings.ReplaceAll(f.Value, "${", "${$}{") // as it came: not a place to fill
+			headers = append(headers, map[string]any{"name": f.Name, "value": value})
 		}
 	}
 	if len(headers) > 0 {

@@ -17,7 +17,6 @@ import (
 	"proxycache/backend/demo"
 	"proxycache/backend/engine"
 	"proxycache/backend/flow"
-	"proxycache/backend/ports"
 	"proxycache/backend/problem"
 	"proxycache/backend/programs"
 	"proxycache/backend/replay"
@@ -25,7 +24,7 @@ import (
 
 // Ports are the local ports on which a program listens now; our own are marked.
 func (c *Core) Ports(ctx context.Context, _ Nothing) ([]Port, error) {
-	found, err := ports.Listening(ctx)
+	found, err := c.local.Listening(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -65,12 +65,14 @@ func (a reply) wanted(status int) error {
 	return fmt.Errorf("%d, not %d", a.status, status)
 }
 
+const userAgent = "Proxycache tour"
+
 func (v *visitor) request(ctx context.Context, method, path, kind, body string) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, method, v.origin+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("User-Agent", "Proxycache tour")
+	r.Header.Set("User-Agent", userAgent)
 	r.Header.Set("Accept", "application/json, */*;q=0.5")
 	r.Header.Set("Accept-Encoding", "gzip")
 	if kind != "" {
@@ -104,7 +106,9 @@ func (v *visitor) get(ctx context.Context, path string) (reply, error) {
 func (v *visitor) pause(ctx context.Context) { rest(ctx, v.length/100) }
 
 func (v *visitor) dial(ctx context.Context, path string) (*websocket.Conn, error) {
-	c, _, err := websocket.Dial(ctx, v.origin+path, &websocket.DialOptions{HTTPClient: &v.client})
+	c, _, err := websocket.Dial(ctx, v.origin+path, &websocket.DialOptions{
+		HTTPClient: &v.client, HTTPHeader: http.Header{"User-Agent": {userAgent}},
+	})
 	return c, err
 }
 

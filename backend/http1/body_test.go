@@ -175,6 +175,34 @@ func TestLargeBodiesPassWhole(t *testing.T) {
 	}
 }
 
+// counted counts the reads of a connection.
+type counted struct {
+	r io.Reader
+	n int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	c.n++
+	return c.r.Read(p)
+}
+
+func TestSmallChunksDoNotCostAReadEach(t *testing.T) {
+	const chunks = 100
+	var segments []io.Reader // a size alone, then the data with its line end
+	for range chunks {
+		segments = append(segments, strings.NewReader("4\r\n"), strings.NewReader("Wiki\r\n"))
+	}
+	segments = append(segments, strings.NewReader("0\r\n\r\n"))
+	from := &counted{r: io.MultiReader(segments...)}
+	n, err := io.Copy(io.Discard, NewReader(from, Limits{}).Body(&Head{Length: Chunked}))
+	if n != 4*chunks || err != nil {
+		t.Fatalf("got %d bytes, %v", n, err)
+	}
+	if from.n > len(segments) {
+		t.Errorf("%d segments took %d reads", len(segments), from.n)
+	}
+}
+
 func TestABodyUntilCloseEndsWithTheConnection(t *testing.T) {
 	for _, size := range []int{0, 10, 10_000} {
 		text := strings.Repeat("x", size)

@@ -185,11 +185,11 @@ func (c *chunks) trailers(buf []byte) (int, *Error) {
 		return n, nil
 	}
 	var f framing
-	all, err := parseFields(string(buf[:n]), make(flow.Header, 0, c.scan.lines-1), &f)
+	fields, err := parseFields(string(buf[:n]), make(flow.Header, 0, c.scan.lines-1), &f)
 	if err != nil {
 		return 0, err
 	}
-	c.trailer = permitted(all)
+	c.trailer = permitted(fields)
 	return n, nil
 }
 

@@ -63,8 +63,8 @@ func (f *framing) closes(proto string) bool {
 // none tells that neither framing field is there.
 func (f *framing) none() bool { return f.lengths == 0 && f.codings == 0 }
 
-// body is the length the framing fields give (RFC 9112 §6.1 to §6.3), or none's refusal; it is asked
-// only where one of them is there.
+// body is the length the framing fields give (RFC 9112 §6.1 to §6.3). It is asked only where one of
+// them is there.
 func (f *framing) body(proto string) (int64, *Error) {
 	switch {
 	case f.lengths > 0 && f.codings > 0:

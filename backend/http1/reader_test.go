@@ -4,11 +4,10 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
-
-	"proxycache/backend/flow"
 )
 
 // message is one of a conversation, as it was read.
@@ -37,18 +36,6 @@ func converse(r *Reader) (got []message, err error) {
 	}
 }
 
-func same(a, b []message) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
-}
-
 func TestRequestsFollowOneAnother(t *testing.T) {
 	for name, from := range map[string]io.Reader{
 		"at once":                  strings.NewReader(conversation),
@@ -58,7 +45,7 @@ func TestRequestsFollowOneAnother(t *testing.T) {
 		"an empty line at the end": strings.NewReader(conversation + "\r\n"),
 	} {
 		got, err := converse(NewReader(from, Limits{}))
-		if err != io.EOF || !same(got, conversed) {
+		if err != io.EOF || !slices.Equal(got, conversed) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
@@ -73,7 +60,7 @@ func TestAConversationSplitAnywhereIsTheSame(t *testing.T) {
 			_ = to.Close()
 		}()
 		got, err := converse(NewReader(from, Limits{}))
-		if err != io.EOF || !same(got, conversed) {
+		if err != io.EOF || !slices.Equal(got, conversed) {
 			t.Errorf("split after %q: %v, %v", conversation[:i], got, err)
 		}
 	}
@@ -87,12 +74,12 @@ func TestAConversationCutAnywhereIsNeverComplete(t *testing.T) {
 	for i := range len(conversation) {
 		got, err := converse(NewReader(strings.NewReader(conversation[:i]), Limits{}))
 		if n, ok := clean[i]; ok {
-			if err != io.EOF || !same(got, conversed[:n]) {
+			if err != io.EOF || !slices.Equal(got, conversed[:n]) {
 				t.Errorf("cut between messages, after %d bytes: %v, %v", i, got, err)
 			}
 			continue
 		}
-		if err != io.ErrUnexpectedEOF || !same(got, conversed[:len(got)]) {
+		if err != io.ErrUnexpectedEOF || !slices.Equal(got, conversed[:len(got)]) {
 			t.Errorf("cut to %q: %v, %v", conversation[:i], got, err)
 		}
 	}
@@ -203,17 +190,17 @@ func (p *pauses) Read(b []byte) (int, error) {
 func TestADeadlineLosesNothing(t *testing.T) {
 	r := NewReader(&pauses{r: strings.NewReader(conversation)}, Limits{})
 	deadlines := 0
-	again := func(err error) bool {
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			deadlines++
-			return true
+	retry := func(err error) bool {
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return false
 		}
-		return false
+		deadlines++
+		return true
 	}
 	var got []message
 	for {
 		h, err := r.ReadRequest()
-		if again(err) {
+		if retry(err) {
 			continue
 		}
 		if err == io.EOF {
@@ -224,19 +211,16 @@ func TestADeadlineLosesNothing(t *testing.T) {
 		}
 		b := r.Body(h)
 		var text strings.Builder
-		for again := again(nil); ; {
-			_ = again
-			if _, err = io.Copy(&text, b); !errors.Is(err, os.ErrDeadlineExceeded) {
-				break
-			}
-			deadlines++
+		_, err = io.Copy(&text, b)
+		for retry(err) {
+			_, err = io.Copy(&text, b)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		got = append(got, message{h.Method + " " + h.Target, text.String(), b.Trailer().Get("X-Sum")})
 	}
-	if !same(got, conversed) || deadlines < len(conversation) {
+	if !slices.Equal(got, conversed) || deadlines < len(conversation) {
 		t.Errorf("got %v with %d deadlines", got, deadlines)
 	}
 }
@@ -290,11 +274,37 @@ func TestAReleasedReaderReadsNothing(t *testing.T) {
 	b := r.Body(h)
 	r.Release()
 	r.Release()
+	if r.pooled != nil {
+		t.Error("the buffer was not given back")
+	}
 	if n, err := b.Read(make([]byte, 10)); n != 0 || err == nil || err == io.EOF {
 		t.Errorf("the body gives %d bytes, %v", n, err)
 	}
 	if got, err := r.Peek(1); len(got) != 0 || err == nil {
 		t.Errorf("a look gives %q, %v", got, err)
+	}
+}
+
+// once gives its text together with an error, and another error ever after.
+type once struct {
+	text string
+	err  error
+}
+
+func (o *once) Read(p []byte) (int, error) {
+	n, err := copy(p, o.text), o.err
+	o.text, o.err = "", io.EOF
+	return n, err
+}
+
+func TestAnErrorThatComesWithBytesIsToldAfterThem(t *testing.T) {
+	broken := errors.New("reset")
+	r := NewReader(&once{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", broken}, Limits{})
+	if h, err := r.ReadRequest(); err != nil || h.Target != "/" {
+		t.Fatalf("got %+v, %v", h, err)
+	}
+	if _, err := r.ReadRequest(); err != broken {
+		t.Errorf("then %v", err)
 	}
 }
 
@@ -338,6 +348,6 @@ func TestFieldsAreNotSharedWhenOneIsAdded(t *testing.T) {
 	one.Add("X", "1")
 	two.Add("X", "2")
 	if one.Get("X") != "1" || len(h.Header) != 1 {
-		t.Errorf("got %v and %v", one, flow.Header(h.Header))
+		t.Errorf("got %v and %v", one, h.Header)
 	}
 }

@@ -94,10 +94,8 @@ func refSection(text string) (lines []string, n int) {
 	if !found {
 		return nil, 0
 	}
-	return strings.Split(section, "\r\n"), len(latinBytes(section)) + 4
+	return strings.Split(section, "\r\n"), len([]rune(section)) + 4
 }
-
-func latinBytes(s string) []byte { return []byte(octets(s)) }
 
 func refFields(lines []string) (flow.Header, bool) {
 	h := flow.Header{}

@@ -68,8 +68,8 @@ func (b *BodyWriter) chunk(p []byte) (int, error) {
 	if len(p) > large {
 		end := append(frame, "\r\n"...)[head:]
 		b.vector = [3][]byte{frame, p, end}
-		all := net.Buffers(b.vector[:])
-		n, err := all.WriteTo(b.to)
+		pieces := net.Buffers(b.vector[:])
+		n, err := pieces.WriteTo(b.to)
 		b.vector = [3][]byte{}
 		return inside(n, head, len(p)), err
 	}

@@ -28,6 +28,7 @@ type requestBody struct {
 	reading bool
 	idle    time.Duration // between two reads; bodyIdle if 0
 
+	buffered bool        // all of it came with the head: reading it waits for nothing
 	touched  atomic.Bool // somebody began to read it
 	complete atomic.Bool
 }
@@ -45,7 +46,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if b.from.Done() && !b.complete.Load() {
 		b.turn.request.Trailer = b.from.Trailer()
 		b.complete.Store(true)
-		if !closed {
+		if !closed && !b.buffered {
 			b.turn.client.in.watchFor()
 		}
 	}
@@ -58,12 +59,16 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, b.fault(err)
 }
 
-// enter begins a read with its deadline, unless the body is closed.
+// enter begins a read, unless the body is closed. A read that does not wait has no deadline: the
+// watch may be reading from the connection already.
 func (b *requestBody) enter() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return errBodyOver
+	}
+	if b.buffered || b.complete.Load() {
+		return nil
 	}
 	b.reading = true
 	idle := b.idle

@@ -29,7 +29,7 @@ const (
 	waiting stage = iota // for a request: it may be closed
 	working              // on an exchange: it may end
 	endless              // a tunnel or an upgraded connection: it has no end of its own
-	shared               // HTTP/2: running counts what it works on
+	shared               // HTTP/2: its streams tell what it works on
 	closing
 )
 
@@ -51,8 +51,7 @@ type client struct {
 	fields  flow.Header // scratch for an answer's header
 
 	stage   atomic.Int32 // see stage
-	streams atomic.Int64 // HTTP/2 requests so far
-	running atomic.Int64 // HTTP/2 requests that are not over
+	streams streams      // where HTTP/2 is spoken
 
 	mu   sync.Mutex
 	turn *turn // the exchange that runs; nil between two. Guarded by mu
@@ -145,7 +144,7 @@ func (c *client) lastAnswer() bool { return c.bound.gone.Load() || c.server.drai
 // dismiss ends the connection when it works on nothing that has an end. Any goroutine may call it.
 func (c *client) dismiss() {
 	now := c.stage.Load()
-	if c.stage.CompareAndSwap(waiting, closing) || now == endless || now == shared && c.running.Load() == 0 {
+	if c.stage.CompareAndSwap(waiting, closing) || now == endless || now == shared && c.streams.none() {
 		c.cut()
 	}
 }

@@ -55,9 +55,12 @@ func (h *h2) Accept() (net.Conn, error) {
 }
 
 func (h *h2) Close() error {
-	h.close.Do(func() { close(h.closed) })
+	h.stop()
 	return nil
 }
+
+// stop lets nobody wait for being accepted any more.
+func (h *h2) stop() { h.close.Do(func() { close(h.closed) }) }
 
 func (h *h2) Addr() net.Addr { return &net.TCPAddr{} }
 
@@ -79,7 +82,58 @@ func (c *client) serveH2(conn net.Conn, inner *joined) {
 	if c.server.draining.Load() || !c.server.h2.serve(conn) {
 		return
 	}
+	if c.server.draining.Load() { // a shutdown that looked before
+		c.dismiss()
+	}
 	<-inner.over
+	c.streams.end()
+}
+
+// streams counts the requests of an HTTP/2 connection.
+type streams struct {
+	mu      sync.Mutex
+	begun   int
+	running int
+	over    chan struct{} // closed with the last of them; nil while the connection lives
+}
+
+// begin counts one more; false when the connection is over.
+func (s *streams) begin() (first, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over != nil {
+		return false, false
+	}
+	s.begun++
+	s.running++
+	return s.begun == 1, true
+}
+
+func (s *streams) done() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running--
+	if s.over != nil && s.running == 0 {
+		close(s.over)
+	}
+}
+
+func (s *streams) none() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running == 0
+}
+
+// end lets none begin any more and waits for those that run: net/http gives up a connection before
+// its handlers have returned.
+func (s *streams) end() {
+	s.mu.Lock()
+	s.over = make(chan struct{})
+	if s.running == 0 {
+		close(s.over)
+	}
+	s.mu.Unlock()
+	<-s.over
 }
 
 // stream is one request of an HTTP/2 connection and its answer.
@@ -96,13 +150,28 @@ type stream struct {
 
 func serveStream(w http.ResponseWriter, r *http.Request) {
 	c, ok := r.Context().Value(clientKey{}).(*client)
-	if !ok || r.Method == http.MethodConnect {
-		http.Error(w, "A CONNECT inside a CONNECT is not taken. Send it to the proxy itself.", http.StatusForbidden)
+	if !ok {
+		panic(http.ErrAbortHandler) // not one of our connections
+	}
+	first, ok := c.streams.begin()
+	if !ok {
+		panic(http.ErrAbortHandler)
+	}
+	defer c.streams.done()
+	switch {
+	case r.Method == http.MethodConnect:
+		http.Error(w, "A CONNECT inside a connection to the proxy is not taken. Send it to the proxy in the clear.", http.StatusForbidden)
+		return
+	case c.via == "" && !c.bound.ways.Load().reverse:
+		http.Error(w, notReverse, http.StatusForbidden)
 		return
 	}
-	reused := c.streams.Add(1) > 1
-	c.running.Add(1)
-	defer c.running.Add(-1)
+	s := c.newStream(w, r)
+	s.x.ClientConn.Reused = !first
+	s.answer(c.server.options.Handler.Handle(s.x))
+}
+
+func (c *client) newStream(w http.ResponseWriter, r *http.Request) *stream {
 	s := &stream{client: c, w: w, r: r}
 	s.request = flow.Request{
 		Method: r.Method, Scheme: c.scheme, Authority: r.Host, Target: r.RequestURI, Proto: r.Proto,
@@ -112,18 +181,13 @@ func serveStream(w http.ResponseWriter, r *http.Request) {
 	if c.via != "" {
 		door, s.request.Authority = flow.Intercept, c.inside(r.Host)
 	}
-	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
+	if r.ContentLength != 0 {
 		s.request.Body = &streamBody{ReadCloser: r.Body, stream: s}
-	}
-	if door == flow.Reverse && !c.bound.ways.Load().reverse {
-		http.Error(w, "This address takes proxy requests only: its listener does not accept \"reverse\".", http.StatusForbidden)
-		return
 	}
 	s.x = flow.NewExchange(r.Context(), door, &s.request)
 	s.x.Client, s.x.Trusted, s.x.ClientConn = c.address, c.trusted(), c.facts
-	s.x.ClientConn.Reused = reused
 	s.x.Interim = s.interim
-	s.answer(c.server.options.Handler.Handle(s.x))
+	return s
 }
 
 // fromMap makes an ordered header of net/http's, which has lost the order: by name, in lower case as
@@ -258,4 +322,3 @@ func (s *stream) pass(r *flow.Response, control *http.ResponseController) bool {
 		}
 	}
 }
-

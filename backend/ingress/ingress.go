@@ -37,7 +37,7 @@ type Server struct {
 	h2      *h2
 	clock   atomic.Pointer[clock]
 
-	configuring sync.Mutex // one Configure or Shutdown at a time
+	configuring sync.Mutex // one Configure at a time
 
 	mu       sync.Mutex
 	bound    []*bound // in the order of the settings
@@ -95,17 +95,10 @@ const afterCut = 5 * time.Second
 // are cut; tunnels and upgraded connections, which have no end of their own, are cut at once. The
 // server is of no use afterwards. The error is a handler that did not heed its context.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.configuring.Lock()
-	defer s.configuring.Unlock()
-	s.draining.Store(true)
-	s.mu.Lock()
-	gone := s.bound
-	s.bound = nil
-	s.mu.Unlock()
-	for _, b := range gone {
-		b.close()
+	s.stopAccepting()
+	for _, c := range s.all() {
+		c.dismiss()
 	}
-	s.dismiss()
 	leaving, done := context.WithCancel(ctx)
 	told := make(chan struct{})
 	go func() { // says GOAWAY at once, and then waits for what running knows better
@@ -115,7 +108,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer func() {
 		done()
 		<-told
-		_ = s.h2.Close()
 	}()
 	ended := make(chan struct{})
 	go func() {
@@ -138,11 +130,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// dismiss ends the connections that wait for nothing but another request, and those without an end.
-func (s *Server) dismiss() {
-	for _, c := range s.all() {
-		c.dismiss()
+func (s *Server) stopAccepting() {
+	s.configuring.Lock()
+	defer s.configuring.Unlock()
+	s.draining.Store(true)
+	s.h2.stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.bound {
+		b.close()
 	}
+	s.bound = nil
 }
 
 func (s *Server) all() []*client {

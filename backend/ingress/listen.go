@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -215,7 +214,12 @@ func (c *change) commit() {
 
 // bind listens on an address without accepting yet.
 func (s *Server) bind(address string) (*bound, error) {
-	listener, err := net.Listen("tcp", address)
+	network := "tcp"
+	host, _ := flow.SplitAuthority(address)
+	if a, err := netip.ParseAddr(host); err == nil && a.Is4() {
+		network = "tcp4" // with "tcp", 0.0.0.0 would take every IPv6 address too
+	}
+	listener, err := net.Listen(network, address)
 	if err != nil {
 		return nil, s.bindProblem(address, err)
 	}
@@ -236,7 +240,11 @@ func (s *Server) bindProblem(address string, err error) *problem.Problem {
 	case isErrno(err, syscall.EADDRNOTAVAIL, wsaAddressNotHere):
 		return problem.Wrap(problem.Unavailable, err, "Listening on %s: this computer does not have that address. Write 127.0.0.1 for this computer alone, or 0.0.0.0 for all its addresses.", address)
 	}
-	return problem.Wrap(problem.Unavailable, err, "Listening on %s: %s. Write host:port, as 127.0.0.1:8080.", address, strings.TrimPrefix(err.Error(), "listen tcp: "))
+	why := err
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		why = op.Err
+	}
+	return problem.Wrap(problem.Unavailable, err, "Listening on %s: %v. Write host:port, as 127.0.0.1:8080.", address, why)
 }
 
 // Windows reports numbers of its own, which package syscall does not fold into the names.

@@ -186,4 +186,3 @@ func hopByHop(name string) bool {
 	}
 	return false
 }
-

@@ -80,4 +80,3 @@ func (c *client) notOpened(named, host string, err error) {
 	c.server.options.Log.Warn("a client refused our certificate", "client", c.facts.Remote, "host", host, "why", alert.Err.Error())
 	c.server.options.Distrusted(host, alert.Err.Error())
 }
-

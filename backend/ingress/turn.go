@@ -42,6 +42,7 @@ func (c *client) newTurn(head *http1.Head) *turn {
 		return t
 	}
 	t.body.from = c.reader.Body(head)
+	t.body.buffered = head.Length > 0 && int64(len(c.reader.Buffered())) >= head.Length
 	t.request.Body = &t.body
 	return t
 }
@@ -70,12 +71,14 @@ func (t *turn) address() *refusal {
 	case absolute && !accept.forward:
 		return &refusal{403, "This address does not take proxy requests: its listener does not accept \"forward\"."}
 	case !absolute && !accept.reverse:
-		return &refusal{403, "This address takes proxy requests only: its listener does not accept \"reverse\". Set it as the proxy of your program instead of opening it."}
+		return &refusal{403, notReverse}
 	case r.Authority == "": // HTTP/1.0 without Host
 		r.Authority = c.facts.Local
 	}
 	return nil
 }
+
+const notReverse = "This address takes proxy requests only: its listener does not accept \"reverse\". Set it as the proxy of your program instead of opening it."
 
 // absolute reads the absolute-form. It names the target in place of Host (RFC 9112 §3.2.2).
 func (t *turn) absolute(scheme, rest string) *refusal {
@@ -136,7 +139,7 @@ func (t *turn) open() {
 	t.x.Interim = t.interim
 	c.out.open(t)
 	c.begin(t)
-	if t.body.complete.Load() {
+	if t.body.buffered || t.body.complete.Load() {
 		c.in.watchFor()
 	}
 }

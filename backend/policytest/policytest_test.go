@@ -47,7 +47,7 @@ func moduleOf(edit func(*plain)) policy.Module {
 	}
 }
 
-// equal makes two plain settings deeply equal: functions never are.
+// sealed is a plain without functions, which are never equal to each other.
 type sealed struct {
 	Name string `toml:"name" help:"A name." default:"x"`
 }

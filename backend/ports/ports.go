@@ -6,9 +6,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Port is a TCP port on which a program of this machine listens.
@@ -34,29 +34,35 @@ type process struct {
 	dir  string   // the folder it runs in; "" where the system does not tell
 }
 
+// Finder finds the ports and remembers which of them speak HTTP: who looks again and again asks each
+// server once, and one that did not answer less and less often. Its zero value is ready.
+type Finder struct {
+	mu    sync.Mutex
+	asked map[listener]answer // of the servers that were there the last time
+}
+
 // Listening are the ports, ascending. A server that listens on several addresses of one port, or in
 // several processes, is there once. Those that can be reached over loopback are asked whether they
 // speak HTTP, which takes a second at most.
-func Listening(ctx context.Context) ([]Port, error) {
+func (f *Finder) Listening(ctx context.Context) ([]Port, error) {
 	found, err := listeners(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return describe(ctx, once(found)), nil
+	return f.describe(ctx, once(found)), nil
 }
 
 // describe finds out whose the ports are and what they speak.
-func describe(ctx context.Context, found []listener) []Port {
+func (f *Finder) describe(ctx context.Context, found []listener) []Port {
+	speak := f.ask(ctx, found)
 	about := processes(ctx, pidsOf(found))
 	out := make([]Port, 0, len(found))
 	for _, l := range found {
 		p := about[l.pid]
 		out = append(out, Port{
 			Port: int(l.address.Port()), Address: l.address.Addr().String(), PID: l.pid, Process: p.name, Detail: p.detail(),
+			HTTP: speak[l].http,
 		})
-	}
-	for i, speaks := range probe(ctx, found, os.Getpid()) {
-		out[i].HTTP = speaks
 	}
 	return out
 }

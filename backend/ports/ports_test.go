@@ -83,7 +83,8 @@ func listening(t *testing.T, port int) Port {
 	if i < 0 {
 		t.Fatalf("port %d is not among %v", port, all)
 	}
-	return describe(t.Context(), all[i:i+1])[0]
+	var f Finder
+	return f.describe(t.Context(), all[i:i+1])[0]
 }
 
 func TestAServerOfAnotherProcessIsFoundWithItsNameAndFolder(t *testing.T) {

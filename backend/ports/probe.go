@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -24,23 +25,62 @@ var otherwise = []uint16{
 	5222, 5353, 5432, 5672, 5900, 6000, 6379, 9042, 9092, 11211, 26379, 27017,
 }
 
-// probe asks all listeners at once whether they speak HTTP. Those of the process own are not asked:
-// the question would be traffic.
-func probe(ctx context.Context, all []listener, own int) []bool {
+// answer is what a server said.
+type answer struct {
+	http bool
+	no   int       // how often it did not answer like HTTP
+	next time.Time // when it may be asked again
+}
+
+// due tells whether to ask: never again what has answered, and the rest after 5, 10, 20 … seconds. A
+// server may listen before it is ready to answer.
+func (a answer) due(now time.Time) bool { return !a.http && !now.Before(a.next) }
+
+func (a answer) after(speaks bool, now time.Time) answer {
+	if speaks {
+		return answer{http: true}
+	}
+	return answer{no: a.no + 1, next: now.Add(5 * time.Second << min(a.no, 10))}
+}
+
+// ask asks those that are due, all at once, and forgets those that are gone.
+func (f *Finder) ask(ctx context.Context, found []listener) map[listener]answer {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	answers := map[listener]answer{}
+	var due []listener
+	for _, l := range found {
+		answers[l] = f.asked[l]
+		if answers[l].due(now) && worthAsking(l) {
+			due = append(due, l)
+		}
+	}
+	for i, speaks := range probe(ctx, due) {
+		answers[due[i]] = answers[due[i]].after(speaks, now)
+	}
+	f.asked = answers
+	return answers
+}
+
+// worthAsking leaves out our own ports, where the question would be traffic, those that loopback does
+// not reach, and those of other protocols.
+func worthAsking(l listener) bool {
+	return l.pid != os.Getpid() && reachable(l.address) != "" && !slices.Contains(otherwise, l.address.Port())
+}
+
+// probe asks all of them whether they speak HTTP.
+func probe(ctx context.Context, all []listener) []bool {
 	ctx, cancel := context.WithTimeout(ctx, probesTime)
 	defer cancel()
 	out := make([]bool, len(all))
 	free := make(chan struct{}, probesMost)
 	var asking sync.WaitGroup
 	for i, l := range all {
-		address := reachable(l.address)
-		if address == "" || l.pid == own || slices.Contains(otherwise, l.address.Port()) {
-			continue
-		}
 		asking.Go(func() {
 			free <- struct{}{}
 			defer func() { <-free }()
-			out[i] = speaksHTTP(ctx, address)
+			out[i] = speaksHTTP(ctx, reachable(l.address))
 		})
 	}
 	asking.Wait()

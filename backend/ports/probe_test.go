@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"slices"
-	"strings"
+	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -40,14 +40,11 @@ func serveTCP(t *testing.T, answer string) netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
+func portOf(s *httptest.Server) netip.AddrPort { return s.Listener.Addr().(*net.TCPAddr).AddrPort() }
+
 func TestProbingTellsHTTPFromTheRest(t *testing.T) {
-	var mu sync.Mutex
-	var heard []string
-	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		heard = append(heard, r.Method+" "+r.RequestURI)
-	}))
+	var asked atomic.Int32
+	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	defer web.Close()
 	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -58,34 +55,89 @@ func TestProbingTellsHTTPFromTheRest(t *testing.T) {
 		listener
 		want bool
 	}{
-		{"a web server", listener{web.Listener.Addr().(*net.TCPAddr).AddrPort(), 1}, true},
+		{"a web server", listener{portOf(web), 1}, true},
 		{"one that refuses", listener{serveTCP(t, "HTTP/1.0 501 no\r\n\r\n"), 1}, true},
-		{"one that wants TLS and says so", listener{secure.Listener.Addr().(*net.TCPAddr).AddrPort(), 1}, true},
+		{"one that wants TLS and says so", listener{portOf(secure), 1}, true},
 		{"one that greets", listener{serveTCP(t, "SSH-2.0-OpenSSH_9.2\r\n"), 1}, false},
 		{"one that is silent", listener{serveTCP(t, ""), 1}, false},
-		{"our own", listener{web.Listener.Addr().(*net.TCPAddr).AddrPort(), 99}, false},
+		{"our own", listener{portOf(web), os.Getpid()}, false},
 		{"a database", at("127.0.0.1:6379", 1), false},
 		{"one that only others reach", at("192.0.2.1:80", 1), false},
 		{"one that is gone", at("127.0.0.1:1", 1), false},
 	}
-	var listeners []listener
+	var found []listener
 	for _, c := range all {
-		listeners = append(listeners, c.listener)
+		found = append(found, c.listener)
 	}
 	start := time.Now()
-	got := probe(t.Context(), listeners, 99)
+	var f Finder
+	got := f.ask(t.Context(), found)
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	for i, c := range all {
-		if got[i] != c.want {
-			t.Errorf("%s: %v, want %v", c.what, got[i], c.want)
+	for _, c := range all {
+		if got[c.listener].http != c.want {
+			t.Errorf("%s: %+v, want %v", c.what, got[c.listener], c.want)
 		}
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	if len(heard) > 1 || slices.ContainsFunc(heard, func(s string) bool { return !strings.HasPrefix(s, "OPTIONS ") }) {
-		t.Errorf("the application heard %q", heard)
+	if n := asked.Load(); n != 0 {
+		t.Errorf("the application was asked %d times: it need not know", n)
+	}
+}
+
+func TestAServerIsAskedOnce(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls atomic.Int32
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			calls.Add(1)
+			_, _ = c.Read(make([]byte, 1024)) // closing with bytes unread would take the answer back
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+			_ = c.Close()
+		}
+	})
+	server := listener{l.Addr().(*net.TCPAddr).AddrPort(), 1}
+	var f Finder
+	for range 5 {
+		if !f.ask(t.Context(), []listener{server})[server].http {
+			t.Fatal("it speaks HTTP")
+		}
+	}
+	if n := calls.Load(); n != 1 {
+		t.Errorf("it was asked %d times", n)
+	}
+	f.ask(t.Context(), nil) // it is gone
+	f.ask(t.Context(), []listener{server})
+	if n := calls.Load(); n != 2 {
+		t.Errorf("after it had been away it was asked %d times in all", n)
+	}
+	_ = l.Close()
+	serving.Wait()
+}
+
+func TestOneThatDoesNotAnswerIsAskedLessAndLess(t *testing.T) {
+	now := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	var a answer
+	for _, pause := range []time.Duration{5, 10, 20, 40} {
+		if !a.due(now) {
+			t.Fatalf("it is not asked at %v", now)
+		}
+		a = a.after(false, now)
+		now = now.Add(pause * time.Second)
+		if a.due(now.Add(-1)) {
+			t.Errorf("it is asked before %d seconds are over", pause)
+		}
+	}
+	if a = a.after(true, now); a.due(now.Add(24 * time.Hour)) {
+		t.Error("it answered and is asked again")
 	}
 }
 

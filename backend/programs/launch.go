@@ -61,7 +61,8 @@ func (r *Running) Stop() {
 }
 
 // flags are Chromium's. The bypass list takes localhost back, which it would leave out by itself; the
-// key list trusts what our authority signs and nothing else.
+// key list trusts what our authority signs and nothing else; the rest keeps the browser from calls of its
+// own, which would stand between the person's.
 func flags(s Setup, system string, euid int) []string {
 	out := []string{
 		"--user-data-dir=" + s.ProfileDir,
@@ -70,6 +71,15 @@ func flags(s Setup, system string, euid int) []string {
 		"--ignore-certificate-errors-spki-list=" + s.SPKI,
 		"--no-first-run",
 		"--no-default-browser-check",
+		"--disable-background-networking",
+		"--disable-component-update",
+		"--disable-domain-reliability",
+		"--disable-default-apps",
+		"--disable-component-extensions-with-background-pages",
+		"--allow-browser-signin=false",
+		"--disable-sync",
+		"--no-pings",
+		"--disable-features=NetworkTimeServiceQuerying,OptimizationHints,MediaRouter,Translate",
 	}
 	if system == "linux" && euid == 0 { // its sandbox refuses to start as root
 		out = append(out, "--no-sandbox")

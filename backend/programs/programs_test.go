@@ -39,6 +39,8 @@ func TestFlags(t *testing.T) {
 	always := []string{
 		"--user-data-dir=/p", "--proxy-server=http://127.0.0.1:8080", "--proxy-bypass-list=<-loopback>",
 		"--ignore-certificate-errors-spki-list=c3BraQ==", "--no-first-run", "--no-default-browser-check",
+		"--disable-background-networking", "--disable-component-update", "--disable-domain-reliability", "--disable-default-apps",
+		"--disable-component-extensions-with-background-pages", "--allow-browser-signin=false", "--disable-sync", "--no-pings", "--disable-features=NetworkTimeServiceQuerying,OptimizationHints,MediaRouter,Translate",
 	}
 	for _, c := range []struct {
 		system string

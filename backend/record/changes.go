@@ -3,7 +3,7 @@ package record
 import "proxycache/backend/flow"
 
 // changesKept bounds what waits to be told where nobody asks, or not often enough.
-const changesKept = 4096
+const changesKept = 2048
 
 // changes are the exchanges that have changed and were not told of since, oldest change first. The
 // recorder's mu guards it.

@@ -2,7 +2,6 @@ package record
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -25,6 +24,7 @@ const (
 // item is what waits for the writer: a part of a body, or an exchange that is over.
 type item struct {
 	part              store.Part
+	owner             *watch // whose body the part is of
 	watch             *watch // nil for a part
 	request, response content
 	bytes             int64 // its weight, once it is in the queue
@@ -106,9 +106,14 @@ func (r *Recorder) markQueued(w *watch) {
 
 // lose gives an item up: an exchange, or of one the rest of a body. mu is held.
 func (r *Recorder) lose(i item) {
-	r.stats.lost++
+	w := i.owner
 	if i.watch != nil {
-		r.settle(i.watch)
+		w = i.watch
+		r.settle(w)
+	}
+	if !w.lost {
+		w.lost = true
+		r.stats.lost++
 	}
 }
 
@@ -186,7 +191,7 @@ func (r *Recorder) saveEach(batch []item) {
 		one := batch[i : i+1]
 		r.mend(one)
 		if err := r.keep.Save(batchOf(one)); err != nil {
-			r.log.Error("an exchange could not be kept", "error", errors.Unwrap(err))
+			r.log.Error("an exchange could not be kept", "error", err)
 			r.giveUp(one)
 			continue
 		}

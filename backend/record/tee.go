@@ -102,7 +102,7 @@ func (t *tee) sendPart() bool {
 	}
 	part := store.Part{Place: t.place, N: t.parts, Bytes: t.rest}
 	t.rest = nil
-	if !r.enqueue(item{part: part}) {
+	if !r.enqueue(item{part: part, owner: t.watch}) {
 		t.kept = t.parts * store.ChunkSize
 		t.cap = t.kept
 		return false
@@ -145,7 +145,8 @@ func (t *tee) end() ended {
 		Content: store.Content{Place: t.place, Parts: t.parts, Rest: t.rest},
 		size:    t.size.Load(), kept: t.kept, hash: t.hash,
 	}
-	if size := t.size.Load(); t.ReadCloser == nil || t.ReadCloser == flow.NoBody || t.length >= 0 && size == t.length {
+	t.rest, t.hash = nil, nil
+	if t.ReadCloser == nil || t.ReadCloser == flow.NoBody || t.length >= 0 && t.content.size == t.length {
 		t.whole = true
 	}
 	return t.ended

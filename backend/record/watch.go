@@ -28,6 +28,7 @@ type watch struct {
 	over   bool        // the end has been seen: record is complete but for its bodies
 	queued bool        // the writer has it, or it is lost
 	final  bool        // it is in the store, or lost
+	lost   bool        // it counts as lost
 	listed atomic.Bool // it is among the changes not yet told
 }
 

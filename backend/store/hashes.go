@@ -75,9 +75,20 @@ func (w *writer) known(h hash) (int64, error) {
 	return id, err
 }
 
+// look asks the file. Two bodies with one prefix do not happen; if they did, the second would be kept
+// again each time.
 func (w *writer) look(h hash) (int64, error) {
+	p := h.prefix()
 	var row [1]driver.Value
-	for _, id := range [...]int64{w.added[h.prefix()], w.store.fresh.find(h.prefix())} {
+	sorted, err := w.findBody.first(row[:], p[:])
+	if err != nil {
+		return 0, err
+	}
+	candidates := [3]int64{w.added[p], w.store.fresh.find(p)}
+	if sorted {
+		candidates[2] = row[0].(int64)
+	}
+	for _, id := range candidates {
 		if id == 0 {
 			continue
 		}
@@ -85,12 +96,7 @@ func (w *writer) look(h hash) (int64, error) {
 			return id, err
 		}
 	}
-	p := h.prefix()
-	found, err := w.findBody.first(row[:], p[:], h[:])
-	if err != nil || !found {
-		return 0, err
-	}
-	return row[0].(int64), nil
+	return 0, nil
 }
 
 func (w *writer) remember(h hash, id int64) {
@@ -114,7 +120,7 @@ func (w *writer) sortHashes() error {
 
 // loadFresh reads at the start what the last run had not sorted yet.
 func (w *writer) loadFresh() error {
-	rows, err := w.conn.Query("SELECT hash, id FROM bodies WHERE id > (SELECT hashed FROM totals)", nil)
+	rows, err := w.conn.query("SELECT hash, id FROM bodies WHERE id > (SELECT hashed FROM totals)")
 	if err != nil {
 		return err
 	}

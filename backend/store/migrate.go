@@ -37,7 +37,7 @@ func (w *writer) migrate() error {
 			return problem.Wrap(problem.Internal, err, "Opening the capture: %v. Report this.", err)
 		}
 		script := fmt.Sprintf("BEGIN IMMEDIATE; %s; PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", text, applicationID, i+1)
-		if _, err := w.conn.Exec(script, nil); err != nil {
+		if _, err := w.conn.exec(script); err != nil {
 			w.rollback()
 			return w.store.fault("Bringing the capture up to this version", err)
 		}
@@ -90,7 +90,7 @@ func (w *writer) number(query string, args ...driver.Value) (int64, error) {
 
 // row is the first row of the answer, nil when there is none.
 func (w *writer) row(query string, args ...driver.Value) ([]driver.Value, error) {
-	rows, err := w.conn.Query(query, args)
+	rows, err := w.conn.query(query, args...)
 	if err != nil {
 		return nil, err
 	}

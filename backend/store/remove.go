@@ -30,7 +30,7 @@ func (s *Store) Remove(sel Selection) (token, count int64, err error) {
 	}
 	err = s.writer.transact(func() error {
 		s.removing.Store(true) // before the commit, so that no query forgets to look
-		result, err := s.writer.conn.Exec("INSERT INTO removals (at) VALUES (?)", []driver.Value{time.Now().UnixMilli()})
+		result, err := s.writer.conn.exec("INSERT INTO removals (at) VALUES (?)", time.Now().UnixMilli())
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (w *writer) removeSeqs(token int64, seqs []int64) (count int64, err error) 
 
 // changes runs a statement and tells how many rows it wrote.
 func (w *writer) changes(query string, args ...driver.Value) (int64, error) {
-	result, err := w.conn.Exec(query, args)
+	result, err := w.conn.exec(query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -159,7 +159,7 @@ func (w *writer) purgeStep(before time.Time) (done bool, err error) {
 
 // column is the first column of an answer.
 func (w *writer) column(query string, args ...driver.Value) ([]int64, error) {
-	rows, err := w.conn.Query(query, args)
+	rows, err := w.conn.query(query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -196,8 +196,7 @@ func (w *writer) delete(seqs []int64) (listed int64, err error) {
 		if err := w.deleteExchange.run(seq); err != nil {
 			return 0, err
 		}
-		var was [1]driver.Value
-		removed, err := w.deleteRemoved.first(was[:], seq)
+		removed, err := w.forgetRemoval(seq)
 		if err != nil {
 			return 0, err
 		}
@@ -207,6 +206,18 @@ func (w *writer) delete(seqs []int64) (listed int64, err error) {
 		w.rows--
 	}
 	return listed, nil
+}
+
+// forgetRemoval tells whether an exchange that is deleted for good was removed before.
+func (w *writer) forgetRemoval(seq int64) (removed bool, err error) {
+	if !w.store.removing.Load() {
+		return false, nil
+	}
+	var row [1]driver.Value
+	if removed, err = w.findRemoved.first(row[:], seq); err != nil || !removed {
+		return false, err
+	}
+	return true, w.deleteRemoved.run(seq)
 }
 
 // forgetBody deletes a body that nothing refers to any more.

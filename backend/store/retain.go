@@ -70,8 +70,8 @@ func (w *writer) surplus(l Limits) ([]int64, error) {
 }
 
 const (
-	shrinkFrom = 1024 // free pages below which the file keeps its size
-	shrinkStep = 128  // pages given back in one transaction
+	shrinkFrom = 256 // free pages below which the file keeps its size
+	shrinkStep = 128 // pages given back in one transaction
 )
 
 // shrink gives space back to the disk when a good part of the file is empty. What little is free is
@@ -103,7 +103,7 @@ func (w *writer) shrinkOnce() (more bool, err error) {
 // vacuum gives pages back. The pragma answers with an empty row for each, and works only while it is
 // asked for the next.
 func (w *writer) vacuum(pages int) error {
-	rows, err := w.conn.Query("PRAGMA incremental_vacuum("+strconv.Itoa(pages)+")", nil)
+	rows, err := w.conn.query("PRAGMA incremental_vacuum(" + strconv.Itoa(pages) + ")")
 	if err != nil {
 		return err
 	}

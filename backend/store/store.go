@@ -2,10 +2,11 @@
 package store
 
 import (
-	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"net/url"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -56,11 +57,14 @@ func (s *Store) open() error {
 	if err := s.openCodecs(); err != nil {
 		return err
 	}
-	conn, err := s.connect("_synchronous=NORMAL&_cache_size=-16000&_busy_timeout=10000")
+	if err := s.makeFile(); err != nil {
+		return err
+	}
+	opened, err := s.connect("_synchronous=NORMAL&_cache_size=-16000&_busy_timeout=10000")
 	if err != nil {
 		return s.fault("Opening the capture", err)
 	}
-	s.writer = &writer{store: s, conn: conn, bodies: map[hash]int64{}, certificates: map[fingerprint]bool{}}
+	s.writer = &writer{store: s, conn: conn{opened}, bodies: map[hash]int64{}, certificates: map[fingerprint]bool{}}
 	if err := s.writer.open(); err != nil {
 		return err
 	}
@@ -68,6 +72,19 @@ func (s *Store) open() error {
 	s.readers.SetMaxOpenConns(readerCount)
 	s.readers.SetMaxIdleConns(readerCount)
 	return s.count()
+}
+
+// makeFile makes the file if it is not there: for its owner alone, for what passes holds cookies and
+// passwords. SQLite gives its log the same permissions.
+func (s *Store) makeFile() error {
+	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return problem.Wrap(problem.Unavailable, err, "Opening the capture: %s cannot be written (%v). Check that its folder exists and the permissions of both, or choose another folder with --dir.", s.path, err)
+	}
+	return nil
 }
 
 func (s *Store) openCodecs() (err error) {
@@ -131,15 +148,11 @@ func (s *Store) Close() error {
 
 // connect opens one connection; options are the driver's, which reach each connection only through
 // its DSN.
-func (s *Store) connect(options string) (*sqlite3.SQLiteConn, error) {
-	driver := sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
+func (s *Store) connect(options string) (driver.Conn, error) {
+	sqlite := sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
 		return c.RegisterFunc("holds", s.holds, false)
 	}}
-	conn, err := driver.Open(fileURI(s.path) + "?" + options)
-	if err != nil {
-		return nil, err
-	}
-	return conn.(*sqlite3.SQLiteConn), nil
+	return sqlite.Open(fileURI(s.path) + "?" + options)
 }
 
 // fileURI writes an absolute path so that no character of it means anything to SQLite.
@@ -149,42 +162,4 @@ func fileURI(path string) string {
 		path = "/" + path
 	}
 	return (&url.URL{Scheme: "file", Path: path}).String()
-}
-
-// fault turns an error of SQLite into what it means for a person.
-func (s *Store) fault(doing string, err error) error { return fault(doing, s.path, err) }
-
-func fault(doing, path string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if p, ok := errors.AsType[*problem.Problem](err); ok {
-		return p
-	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	sqlite, ok := errors.AsType[sqlite3.Error](err)
-	if !ok {
-		return problem.Wrap(problem.Internal, err, "%s: %v. Report this.", doing, err)
-	}
-	switch sqlite.Code {
-	case sqlite3.ErrFull:
-		return problem.Wrap(problem.Unavailable, err, "%s: the disk of %s is full. Make room on it, or lower capture.max_size.", doing, path)
-	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrFormat:
-		return problem.Wrap(problem.Unavailable, err, "%s: %s is damaged or no capture (%v). Move it to another place; a new one is made at the next start.", doing, path, err)
-	case sqlite3.ErrReadonly, sqlite3.ErrPerm, sqlite3.ErrCantOpen, sqlite3.ErrAuth:
-		return problem.Wrap(problem.Unavailable, err, "%s: %s cannot be written (%v). Check that its folder exists and the permissions of both, or choose another folder with --dir.", doing, path, err)
-	case sqlite3.ErrBusy, sqlite3.ErrLocked:
-		return problem.Wrap(problem.Conflict, err, "%s: another program holds %s. Close that program.", doing, path)
-	case sqlite3.ErrIoErr:
-		return problem.Wrap(problem.Unavailable, err, "%s: the disk of %s fails (%v). Check the disk, or choose a folder on another with --dir.", doing, path, err)
-	}
-	return problem.Wrap(problem.Internal, err, "%s in %s: %v. Report this.", doing, path, err)
-}
-
-// busy tells that another connection holds what err's statement wanted.
-func busy(err error) bool {
-	sqlite, ok := errors.AsType[sqlite3.Error](err)
-	return ok && (sqlite.Code == sqlite3.ErrBusy || sqlite.Code == sqlite3.ErrLocked)
 }

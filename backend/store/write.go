@@ -5,20 +5,20 @@ import (
 	"database/sql/driver"
 	"errors"
 	"sync"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // writer is the one connection that writes. Every transaction holds mu, and is short: retention works
 // in small steps, so that saving is not kept waiting.
 type writer struct {
 	store *Store
-	conn  *sqlite3.SQLiteConn
+	conn  conn
 	mu    sync.Mutex
+
+	prepared []*statement
 
 	insertExchange, insertDetail, insertBody, insertChunk, insertDraft, insertCertificate statement
 	findBody, bodyHash, addRefs, setTotals, deleteDraft                                   statement
-	detailBodies, deleteDetail, deleteExchange, deleteRemoved                             statement
+	detailBodies, deleteDetail, deleteExchange, findRemoved, deleteRemoved                statement
 	bodyRefs, deleteBody, deleteHash, deleteChunks                                        statement
 
 	// What the file is known to hold, so that it need not be asked. Emptied when a transaction fails.
@@ -68,7 +68,7 @@ func (w *writer) prepare() error {
 		{&w.insertChunk, `INSERT INTO chunks (id, coding, data) VALUES (?,?,?)`},
 		{&w.insertDraft, `INSERT OR IGNORE INTO drafts (place) VALUES (?)`},
 		{&w.insertCertificate, `INSERT OR IGNORE INTO certificates (hash, der) VALUES (?,?)`},
-		{&w.findBody, `SELECT id FROM hashes JOIN bodies ON id = body WHERE prefix = ? AND hash = ?`},
+		{&w.findBody, `SELECT body FROM hashes WHERE prefix = ?`}, // a join would be planned anew at each run
 		{&w.bodyHash, `SELECT id FROM bodies WHERE id = ? AND hash = ?`},
 		{&w.addRefs, `UPDATE bodies SET refs = refs + ? WHERE id = ?`},
 		{&w.setTotals, `UPDATE totals SET last_seq = max(last_seq, ?), exchanges = exchanges + ?`},
@@ -76,7 +76,8 @@ func (w *writer) prepare() error {
 		{&w.detailBodies, `SELECT request_body, response_body FROM details WHERE seq = ?`},
 		{&w.deleteDetail, `DELETE FROM details WHERE seq = ?`},
 		{&w.deleteExchange, `DELETE FROM exchanges WHERE seq = ?`},
-		{&w.deleteRemoved, `DELETE FROM removed WHERE seq = ? RETURNING seq`},
+		{&w.findRemoved, `SELECT seq FROM removed WHERE seq = ?`},
+		{&w.deleteRemoved, `DELETE FROM removed WHERE seq = ?`},
 		{&w.bodyRefs, `SELECT refs, hash, place FROM bodies WHERE id = ?`},
 		{&w.deleteBody, `DELETE FROM bodies WHERE id = ?`},
 		{&w.deleteHash, `DELETE FROM hashes WHERE prefix = ? AND body = ?`},
@@ -85,11 +86,19 @@ func (w *writer) prepare() error {
 		if err := p.to.prepare(w.conn, p.text); err != nil {
 			return err
 		}
+		w.prepared = append(w.prepared, p.to)
 	}
 	return nil
 }
 
-func (w *writer) close() error { return w.conn.Close() } // which finalizes its statements
+// close leaves one file: SQLite writes what is in the log into it only when no statement is left.
+func (w *writer) close() error {
+	var errs []error
+	for _, s := range w.prepared {
+		errs = append(errs, s.stmt.Close())
+	}
+	return errors.Join(append(errs, w.conn.Close())...)
+}
 
 // transact runs work in one transaction: all of it is kept, or nothing is.
 func (w *writer) transact(work func() error) error { return w.transactThen(work, func() {}) }
@@ -99,7 +108,7 @@ func (w *writer) transactThen(work func() error, then func()) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.added, w.refs, w.rows, w.last = map[prefix]int64{}, map[int64]int64{}, 0, 0
-	if _, err := w.conn.Exec("BEGIN IMMEDIATE", nil); err != nil {
+	if _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	err := work()
@@ -107,7 +116,7 @@ func (w *writer) transactThen(work func() error, then func()) error {
 		err = w.settle()
 	}
 	if err == nil {
-		_, err = w.conn.Exec("COMMIT", nil)
+		_, err = w.conn.exec("COMMIT")
 	}
 	if err != nil {
 		w.rollback()
@@ -142,7 +151,7 @@ func (w *writer) settle() error {
 
 // rollback leaves the file as it was; a failure of it leaves no transaction open either.
 func (w *writer) rollback() {
-	_, _ = w.conn.Exec("ROLLBACK", nil) // fails when SQLite has rolled back by itself
+	_, _ = w.conn.exec("ROLLBACK") // fails when SQLite has rolled back by itself
 	clear(w.bodies)
 	clear(w.certificates)
 }
@@ -150,16 +159,14 @@ func (w *writer) rollback() {
 // statement is a prepared statement of the writer. Its arguments are bound and its first step taken
 // in one call into SQLite, which is why a writing statement runs as a query too.
 type statement struct {
-	stmt *sqlite3.SQLiteStmt
+	stmt driver.Stmt
 	args []driver.NamedValue
 }
 
-func (s *statement) prepare(conn *sqlite3.SQLiteConn, text string) error {
-	prepared, err := conn.Prepare(text)
-	if err != nil {
+func (s *statement) prepare(c conn, text string) (err error) {
+	if s.stmt, err = c.Prepare(text); err != nil {
 		return err
 	}
-	s.stmt = prepared.(*sqlite3.SQLiteStmt)
 	s.args = make([]driver.NamedValue, s.stmt.NumInput())
 	for i := range s.args {
 		s.args[i].Ordinal = i + 1
@@ -177,7 +184,7 @@ func (s *statement) query(args []driver.Value) (driver.Rows, error) {
 	for i, v := range args {
 		s.args[i].Value = v
 	}
-	return s.stmt.QueryContext(context.Background(), s.args)
+	return s.stmt.(driver.StmtQueryContext).QueryContext(context.Background(), s.args)
 }
 
 // first is the first row of the answer in out; false when there is none.

@@ -13,6 +13,11 @@ export abstract class CallingBackend implements Backend {
   /** Calls the method; rejects with a Failure. Without an argument none is sent. */
   protected abstract call<T>(name: string, argument?: unknown): Promise<T>;
 
+  /** Calls a method that answers nothing. */
+  protected async tell(name: string, argument?: unknown): Promise<void> {
+    await this.call<unknown>(name, argument);
+  }
+
   abstract saveExport(request: ExportRequest): Promise<string | null>;
   abstract saveAuthority(): Promise<string | null>;
   abstract copy(text: string): Promise<void>;
@@ -20,15 +25,15 @@ export abstract class CallingBackend implements Backend {
   abstract listen(hear: (news: News) => void, connected: (yes: boolean) => void): () => void;
 
   status = () => this.call<Status>('status');
-  setRecording = (on: boolean) => this.call<void>('setRecording', on);
+  setRecording = (on: boolean) => this.tell('setRecording', on);
 
   exchanges = (query: ExchangeQuery) => this.call<ExchangePage>('exchanges', query);
   exchange = (seq: number) => this.call<Exchange>('exchange', seq);
   bodyURL = (seq: number, side: Side, decoded: boolean) => `/body/${seq}/${side}${decoded ? '?decoded=1' : ''}`;
   rawURL = (seq: number, side: Side) => `/raw/${seq}/${side}`;
   remove = (selection: Selection) => this.call<Removal>('remove', selection);
-  undoRemove = (token: number) => this.call<void>('undoRemove', token);
-  checkFilter = (filter: string) => this.call<void>('checkFilter', filter);
+  undoRemove = (token: number) => this.tell('undoRemove', token);
+  checkFilter = (filter: string) => this.tell('checkFilter', filter);
 
   replay = (request: ReplayRequest) => this.call<number>('replay', request);
   curl = (seq: number) => this.call<string>('curl', seq);
@@ -44,13 +49,13 @@ export abstract class CallingBackend implements Backend {
   ports = () => this.call<Port[]>('ports');
   putInFront = (target: string) => this.call<Fronted>('putInFront', target);
   programs = () => this.call<Program[]>('programs');
-  launch = (id: string) => this.call<void>('launch', id);
+  launch = (id: string) => this.tell('launch', id);
   terminalLine = (shell: string) => this.call<TerminalLine>('terminalLine', shell);
-  startDemo = () => this.call<void>('startDemo');
-  stopDemo = () => this.call<void>('stopDemo');
+  startDemo = () => this.tell('startDemo');
+  stopDemo = () => this.tell('stopDemo');
 
   preferences = () => this.call<Preferences>('preferences');
-  setPreferences = (preferences: Preferences) => this.call<void>('setPreferences', preferences);
+  setPreferences = (preferences: Preferences) => this.tell('setPreferences', preferences);
 }
 
 /** A Failure of this kind in these words. */

@@ -54,7 +54,7 @@ const noDelta = { fields: [], lineBefore: '', lineAfter: '', body: false };
 function steps(route: string): Step[] {
   return [
     {
-      cell: `${route}/requestid`, module: 'requestid', title: 'Request ID', icon: 'hash', stage: 'identify', verdict: 'changed',
+      cell: 'common/requestid', module: 'requestid', title: 'Request ID', icon: 'hash', stage: 'identify', verdict: 'changed',
       why: '', facts: [{ name: 'id', value: '019ab4c2-7d1e-7c0a-9f42-6b0e1d55a8c1' }, { name: 'from', value: 'made here' }],
       before: 2_100, after: 400, request: { ...noDelta, fields: [{ op: 'add', name: 'x-request-id', was: '', now: '019ab4c2-7d1e-7c0a-9f42-6b0e1d55a8c1' }] },
       response: { ...noDelta, fields: [{ op: 'add', name: 'x-request-id', was: '', now: '019ab4c2-7d1e-7c0a-9f42-6b0e1d55a8c1' }] },
@@ -225,7 +225,7 @@ export function figures(): Figures {
   const cell = (name: string, acted: number, share: number) => ({ cell: name, seen: 1_204, acted, failed: 0, rate: 3.2, share });
   return {
     cells: [
-      cell('requestid', 1_204, 1), cell('shop-api/fault', 61, 0.05), cell('shop-api/headers', 1_204, 1), cell('shop-api/mock', 0, 0),
+      cell('common/requestid', 1_204, 1), cell('shop-api/fault', 61, 0.05), cell('shop-api/headers', 1_204, 1), cell('shop-api/mock', 0, 0),
       cell('upstream/shop', 1_143, 0.95), cell('upstream/shop/127.0.0.1:3000', 760, 0.66), cell('upstream/shop/127.0.0.1:3001', 383, 0.34), cell('upstream/web', 90, 1),
     ],
     routes: [{ route: 'shop-api', seen: 1_204, rate: 3.2 }, { route: 'shop-web', seen: 96, rate: 0.4 }, { route: 'maintenance', seen: 0, rate: 0 }],

@@ -50,6 +50,8 @@ export class Live {
 
   #hear(news: News): void {
     if (news.status) this.status = news.status;
+    // The rest of the status is told once a second; how many there are, with every piece of news.
+    else if (this.status && news.total !== this.status.exchanges) this.status = { ...this.status, exchanges: news.total };
     if (news.figures) this.figures = news.figures;
     if (news.demo) this.demo = news.demo;
     for (const hear of this.#hearers) hear(news);

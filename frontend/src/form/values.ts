@@ -51,10 +51,11 @@ export function asTables(value: unknown): Settings[] {
   return Array.isArray(value) ? (value as Settings[]) : [];
 }
 
-/** The range in words: "1 to 100", "at least 1", "at most 1m". */
+/** The range in words: "1 to 100", "at least 1", "at most 1m". That nothing is less than 0 goes without saying. */
 export function range(field: SchemaField): string {
-  if (field.min !== '' && field.max !== '') return `${field.min} to ${field.max}`;
-  if (field.min !== '') return `at least ${field.min}`;
+  const least = /^0[a-zA-Z]*$/.test(field.min) ? '' : field.min;
+  if (least !== '' && field.max !== '') return `${least} to ${field.max}`;
+  if (least !== '') return `at least ${least}`;
   if (field.max !== '') return `at most ${field.max}`;
   return '';
 }

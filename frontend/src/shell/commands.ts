@@ -54,6 +54,8 @@ export function exchangeIn(query: string): number {
   return Number.isSafeInteger(seq) ? seq : 0;
 }
 
+const icons: Record<string, string> = { Start: 'house', Traffic: 'list', Comb: 'comb', Settings: 'sliders-horizontal', Window: 'app-window', Look: 'palette' };
+
 export function commandOf(action: Action, run: () => void): Command {
-  return { id: action.id, title: action.title, group: action.group, icon: 'chevron-right', keys: action.keys ?? '', run };
+  return { id: action.id, title: action.title, group: action.group, icon: icons[action.group] ?? 'chevron-right', keys: action.keys ?? '', run };
 }

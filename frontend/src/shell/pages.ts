@@ -19,3 +19,7 @@ export const settingsPage: PageEntry = { id: 'settings', title: 'Settings', icon
 export function isPage(text: string): text is PageId {
   return [...pages, settingsPage].some((page) => page.id === text);
 }
+
+export function titleOf(id: PageId): string {
+  return [...pages, settingsPage].find((page) => page.id === id)?.title ?? '';
+}

@@ -81,7 +81,8 @@ export class ShellState {
   /** All actions by where they work, for the sheet of shortcuts. */
   groups(): { title: string; actions: Action[] }[] {
     const all = [...this.actions, ...Object.values(this.#o.actions).flat()].filter((action) => action.keys);
-    return [...Map.groupBy(all, (action) => action.group)].map(([title, actions]) => ({ title, actions }));
+    const titles = new Set(all.map((action) => action.group));
+    return [...titles].map((title) => ({ title, actions: all.filter((action) => action.group === title) }));
   }
 
   onkeydown(event: KeyboardEvent): void {

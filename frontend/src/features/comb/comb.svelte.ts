@@ -1,6 +1,7 @@
 import type { Backend, Catalogue, Checked, Config, Document, Exchange, Explained, Place, Problem, RouteAnswer, Row } from '../../api/backend';
 import { Failure } from '../../api/backend';
 import type { Live } from '../../api/live.svelte';
+import type { Memory } from '../../api/memory.svelte';
 import type { Action } from '../../ui/action';
 import type { Toasts } from '../../ui/toasts.svelte';
 import * as draft from './draft';
@@ -52,10 +53,11 @@ export class Comb {
   probeError = $state<string | null>(null);
   last = $state.raw<Row[]>([]);
 
+  private begun = false; // a route was chosen, if only by the first load
   private checkTimer: ReturnType<typeof setTimeout> | undefined;
   private checks = 0;
 
-  constructor(private readonly o: { backend: Backend; live: Live; toasts: Toasts; links: Links }) {
+  constructor(private readonly o: { backend: Backend; live: Live; toasts: Toasts; links: Links; memory?: Memory }) {
     o.live.onNews((news) => {
       if (news.revision !== '' && news.revision !== this.config?.revision) void this.reload();
       if (news.reset) this.last = [];
@@ -80,6 +82,7 @@ export class Comb {
     return scene({
       document: this.document, catalogue: this.catalogue, route: this.route, figures: this.o.live.figures,
       problems: this.problems, edited: (ref) => this.isEdited(ref), exchange: this.exchange,
+      listener: this.o.live.status?.listeners.find((l) => l.problem === '')?.address ?? '',
     });
   });
 
@@ -88,11 +91,18 @@ export class Comb {
     try {
       this.catalogue = await this.o.backend.catalogue();
       await this.reload();
-      if (this.routeName === DIRECT) this.selectRoute(this.config?.document.routes[0]?.name ?? DIRECT);
+      if (!this.begun) this.selectRoute(this.firstRoute());
       this.failed = null;
     } catch (e) {
       this.failed = words(e);
     }
+  }
+
+  /** The route that was looked at last, or the first one. */
+  private firstRoute(): string {
+    const routes = this.config?.document.routes ?? [];
+    const kept = this.o.memory?.get('comb');
+    return routes.find((r) => r.name === kept)?.name ?? routes[0]?.name ?? DIRECT;
   }
 
   private async reload(): Promise<void> {
@@ -119,6 +129,8 @@ export class Comb {
   // Selecting.
 
   selectRoute(name: string): void {
+    this.begun = true;
+    this.o.memory?.set('comb', name);
     this.routeName = name;
     this.subject = { kind: 'route' };
     this.insertAt = null;
@@ -153,6 +165,7 @@ export class Comb {
 
   /** Lays an exchange over the comb of the route it took. */
   async showTrail(exchange: Exchange): Promise<void> {
+    this.begun = true;
     this.o.links.show();
     if (this.config === null) await this.load();
     this.routeName = this.document?.routes.some((r) => r.name === exchange.row.route) ? exchange.row.route : DIRECT;
@@ -250,8 +263,9 @@ export class Comb {
   }
 
   toggle(ref: CellRef): void {
-    const cell = this.document && draft.findCell(this.document, ref);
-    if (cell) this.edit(draft.changeCell(this.document!, ref, { off: !cell.off }));
+    if (this.document === null) return;
+    const cell = draft.findCell(this.document, ref);
+    if (cell) this.edit(draft.changeCell(this.document, ref, { off: !cell.off }));
   }
 
   insert(use: string): void {

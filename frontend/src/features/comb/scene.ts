@@ -45,6 +45,7 @@ export interface Material {
   problems: Problem[];
   edited: (ref: CellRef) => boolean;
   exchange: Exchange | null;
+  listener: string; // the first address that is bound; "" while none is
 }
 
 /** A stage for people: "Identify". */
@@ -72,10 +73,10 @@ function blank(key: string, kind: Kind, name: string): Hex {
   };
 }
 
-const cellsWithRefs = (m: Material): { cell: Cell; ref: CellRef }[] => [
-  ...m.document.cells.map((cell) => ({ cell, ref: { route: '', id: cell.id } })),
-  ...(m.route?.cells ?? []).map((cell) => ({ cell, ref: { route: m.route!.name, id: cell.id } })),
-];
+function cellsWithRefs({ document, route }: Material): { cell: Cell; ref: CellRef }[] {
+  const refs = (of: string, cells: Cell[]) => cells.map((cell) => ({ cell, ref: { route: of, id: cell.id } }));
+  return [...refs('', document.cells), ...(route === null ? [] : refs(route.name, route.cells))];
+}
 
 function live(m: Material): Hex[] {
   const figures = new Map((m.figures?.cells ?? []).map((f) => [f.cell, f]));
@@ -83,7 +84,7 @@ function live(m: Material): Hex[] {
   const clients = m.figures?.clients ?? 0;
   const all: Hex[] = [
     { ...blank('client', 'client', 'Clients'), icon: 'laptop', figure: `${clients} connected`, rate },
-    { ...blank('listener', 'listener', portOf(m.document)), icon: 'plug', wire: true, figure: perSecond(rate), rate },
+    { ...blank('listener', 'listener', portOf(m)), icon: 'plug', wire: true, figure: perSecond(rate), rate },
     ...cellsWithRefs(m).map(({ cell, ref }) => liveCell(m, cell, ref, figures.get(figureName(ref)))),
   ];
   return [...all, ...livePool(m, figures)];
@@ -152,7 +153,8 @@ const shortAddress = (address: string) => {
   return local ? `:${local[2]}` : address === 'demo' ? 'Demo API' : address;
 };
 
-const portOf = (doc: Document) => `:${doc.listen[0]?.address.split(':').at(-1) ?? '?'}`;
+/** As bound: the document may leave the choice of the port to the system. */
+const portOf = (m: Material) => `:${(m.listener || m.document.listen[0]?.address || '?').split(':').at(-1)}`;
 
 function problemOf(m: Material, ref: CellRef): Problem | undefined {
   return m.problems.find((p) => p.where.startsWith(`${placeOf(m.document, ref)}.`) || p.where === placeOf(m.document, ref));
@@ -161,8 +163,8 @@ function problemOf(m: Material, ref: CellRef): Problem | undefined {
 /** The path of a cell as the backend names places: "routes.shop-api.cells.2". */
 export function placeOf(doc: Document, ref: CellRef): string {
   const cells = ref.route === '' ? doc.cells : (doc.routes.find((r) => r.name === ref.route)?.cells ?? []);
-  const index = cells.findIndex((c) => c.id === ref.id);
-  return ref.route === '' ? `cells.${index}` : `routes.${ref.route}.cells.${index}`;
+  const nth = cells.findIndex((c) => c.id === ref.id) + 1; // counted from 1, as people count
+  return ref.route === '' ? `cells.${nth}` : `routes.${ref.route}.cells.${nth}`;
 }
 
 function figureText(module: Module | undefined, f: Figure | undefined): string {
@@ -182,7 +184,7 @@ function overlay(m: Material, x: Exchange): Hex[] {
   const steps = new Map(x.steps.map((s) => [s.cell, s]));
   const all: Hex[] = [
     { ...blank('client', 'client', 'Client'), icon: 'laptop', figure: x.client.replace(/:\d+$/, ''), look: 'passed', rate: 1 },
-    { ...blank('listener', 'listener', portOf(m.document)), icon: 'plug', wire: true, figure: x.clientConnection.alpn || x.request.proto, look: 'passed', rate: 1 },
+    { ...blank('listener', 'listener', portOf(m)), icon: 'plug', wire: true, figure: x.clientConnection.alpn || x.request.proto, look: 'passed', rate: 1 },
     ...cellsWithRefs(m).map(({ cell, ref }) => laidOver(m, cell, ref, steps.get(figureName(ref)))),
   ];
   if (m.route !== null && m.route.to === '') return all;
@@ -211,7 +213,7 @@ function laidOver(m: Material, cell: Cell, ref: CellRef, step: Step | undefined)
 
 function told(step: Step | undefined): Partial<Hex> {
   if (step === undefined) return { look: 'unreached', figure: 'not reached' };
-  const time = `${((step.before + step.after) / 1e6).toFixed(2)} ms`;
+  const time = timeOf(step);
   switch (step.verdict) {
     case 'skipped':
       return { look: 'skipped', figure: 'skipped', rate: 1 };
@@ -223,6 +225,12 @@ function told(step: Step | undefined): Partial<Hex> {
       return { look: 'answered', verdict: step.facts[0]?.value ?? 'answered', time, rate: 1 };
   }
   return { look: 'acted', verdict: step.verdict, time, rate: 1 };
+}
+
+/** What a cell took, both ways: "3 µs", "47.10 ms". */
+export function timeOf(step: Step): string {
+  const nanos = step.before + step.after;
+  return nanos < 1e6 ? `${Math.round(nanos / 1e3)} µs` : `${(nanos / 1e6).toFixed(2)} ms`;
 }
 
 function flag(x: Exchange): string {

@@ -41,6 +41,9 @@ export class Start {
   /** The newest exchanges, newest first. */
   last: Row[] = $state.raw([]);
 
+  /** Where the page was scrolled to, for when it is seen again. */
+  scroll = 0;
+
   readonly live: Live;
   readonly links: StartLinks;
   readonly actions: Action[];

@@ -33,6 +33,14 @@ export class FilterText {
     else this.#timer = setTimeout(() => void this.apply(), SETTLE);
   }
 
+  /** Takes what is typed, as a text that is not finished: it is not looked at yet. */
+  hold(text: string): void {
+    this.text = text;
+    this.#checks++;
+    this.problem = null;
+    clearTimeout(this.#timer);
+  }
+
   /** Checks what is typed and puts it in force. */
   async apply(): Promise<void> {
     clearTimeout(this.#timer);

@@ -48,6 +48,12 @@ export class Pages {
     return this.#pages.get(Math.floor(index / PAGE))?.[index % PAGE];
   }
 
+  /** The rows in memory, in no order. */
+  get kept(): Row[] {
+    void this.#version;
+    return [...this.#pages.values()].flat();
+  }
+
   /** How many rows are in memory. */
   get held(): number {
     let rows = 0;

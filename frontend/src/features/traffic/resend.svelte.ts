@@ -1,4 +1,5 @@
 import type { Backend, Exchange, HeaderField, ReplayRequest } from '../../api/backend';
+import { Detail } from './detail.svelte';
 import { said } from './pages.svelte';
 
 const EDITABLE = 1 << 20; // bytes of a body that is put into the editor; a larger one is sent as recorded
@@ -21,16 +22,26 @@ export class Resend {
   problem = $state('');
   /** The exchange that the last sending became; 0 before. */
   sent = $state(0);
+  /** What the last sending became, as it comes in. */
+  readonly answer: Detail;
 
+  readonly #recorded: string;
   readonly #backend: Backend;
 
   constructor(backend: Backend, of: Exchange) {
     this.#backend = backend;
     this.of = of;
+    this.answer = new Detail(backend);
     this.method = of.row.method;
     this.url = of.url;
     this.fields = of.request.fields.filter((field) => !remade.includes(field.name.toLowerCase())).map((field) => ({ ...field }));
     this.bodyNote = whyNotEditable(of);
+    this.#recorded = JSON.stringify(this.request);
+  }
+
+  /** It is no longer as it was recorded. */
+  get touched(): boolean {
+    return JSON.stringify(this.request) !== this.#recorded;
   }
 
   /** Reads the recorded body into the editor, as sent. */
@@ -76,6 +87,7 @@ export class Resend {
     this.problem = '';
     try {
       this.sent = await this.#backend.replay(this.request);
+      this.answer.open(this.sent);
       return this.sent;
     } catch (error) {
       this.problem = said(error);

@@ -1,0 +1,352 @@
+export namespace config {
+	
+	export interface Cell {
+	    id: string;
+	    use: string;
+	    when: string;
+	    off: boolean;
+	    settings: {[key: string]: any};
+	}
+	export interface Route {
+	    name: string;
+	    when: string;
+	    to: string;
+	    off: boolean;
+	    cells: Cell[];
+	}
+	export interface Upstream {
+	    name: string;
+	    settings: {[key: string]: any};
+	}
+	export interface Listen {
+	    address: string;
+	    accept: string[];
+	}
+	export interface Document {
+	    version: number;
+	    trusted: string[];
+	    passThrough: string[];
+	    listen: Listen[];
+	    sections: {[key: string]: {[key: string]: any}};
+	    upstreams: Upstream[];
+	    cells: Cell[];
+	    routes: Route[];
+	}
+	
+	
+
+}
+
+export namespace core {
+	
+	export interface ApplyRequest {
+	    base: string;
+	    document: config.Document;
+	}
+	export interface Authority {
+	    file: string;
+	    fingerprint: string;
+	    notAfter: string;
+	}
+	export interface Body {
+	    size: number;
+	    kept: number;
+	    type: string;
+	    encoding: string;
+	    truncated: boolean;
+	}
+	export interface Module {
+	    name: string;
+	    title: string;
+	    summary: string;
+	    icon: string;
+	    stage: string;
+	    figure: string;
+	    fields: schema.Field[];
+	}
+	export interface Catalogue {
+	    modules: Module[];
+	    upstream: schema.Field[];
+	    capture: schema.Field[];
+	    forward: schema.Field[];
+	}
+	export interface Explained {
+	    route: string;
+	    cell: string;
+	    sentence: string;
+	}
+	export interface Problem {
+	    kind: string;
+	    where: string;
+	    message: string;
+	    line: number;
+	    column: number;
+	}
+	export interface Checked {
+	    problems: Problem[];
+	    explain: Explained[];
+	    text: string;
+	}
+	export interface Config {
+	    revision: string;
+	    text: string;
+	    document: config.Document;
+	    explain: Explained[];
+	}
+	export interface Connection {
+	    local: string;
+	    remote: string;
+	    reused: boolean;
+	    tls: string;
+	    cipher: string;
+	    alpn: string;
+	    sni: string;
+	    subject: string[];
+	}
+	export interface Delta {
+	    fields: flow.FieldEdit[];
+	    lineBefore: string;
+	    lineAfter: string;
+	    body: boolean;
+	}
+	export interface Step {
+	    cell: string;
+	    module: string;
+	    title: string;
+	    icon: string;
+	    stage: string;
+	    verdict: string;
+	    why: string;
+	    facts: flow.Fact[];
+	    before: number;
+	    after: number;
+	    request: Delta;
+	    response: Delta;
+	}
+	export interface Timing {
+	    dnsStart: number;
+	    dnsDone: number;
+	    connectStart: number;
+	    connectDone: number;
+	    tlsStart: number;
+	    tlsDone: number;
+	    sendStart: number;
+	    sent: number;
+	    firstByte: number;
+	    done: number;
+	}
+	export interface Message {
+	    line: string;
+	    proto: string;
+	    fields: flow.Field[];
+	    trailers: flow.Field[];
+	    body: Body;
+	}
+	export interface Exchange {
+	    row: flow.Row;
+	    id: string;
+	    started: string;
+	    url: string;
+	    client: string;
+	    sentTo: string;
+	    upstream: string;
+	    request: Message;
+	    response?: Message;
+	    timing: Timing;
+	    steps: Step[];
+	    problem?: Problem;
+	    clientConnection: Connection;
+	    targetConnection: Connection;
+	    replays: number[];
+	}
+	export interface ExchangePage {
+	    rows: flow.Row[];
+	    matching: number;
+	    total: number;
+	}
+	export interface ExchangeQuery {
+	    filter: string;
+	    after: number;
+	    skip: number;
+	    limit: number;
+	    count: boolean;
+	}
+	
+	export interface Selection {
+	    seqs: number[];
+	    all: boolean;
+	    filter: string;
+	}
+	export interface ExportRequest {
+	    format: string;
+	    selection: Selection;
+	    redact: boolean;
+	}
+	export interface Figure {
+	    cell: string;
+	    seen: number;
+	    acted: number;
+	    failed: number;
+	    rate: number;
+	    share: number;
+	}
+	export interface RouteFigure {
+	    route: string;
+	    seen: number;
+	    rate: number;
+	}
+	export interface Figures {
+	    cells: Figure[];
+	    routes: RouteFigure[];
+	    clients: number;
+	}
+	export interface Fronted {
+	    route: string;
+	    url: string;
+	    revision: string;
+	}
+	export interface Listener {
+	    address: string;
+	    accept: string[];
+	    problem: string;
+	}
+	
+	
+	export interface Place {
+	    route: string;
+	    cell: string;
+	    revision: string;
+	}
+	export interface Port {
+	    port: number;
+	    address: string;
+	    pid: number;
+	    process: string;
+	    detail: string;
+	    http: boolean;
+	    ours: boolean;
+	}
+	export interface Preferences {
+	    theme: string;
+	    rowHeight: string;
+	    pages: {[key: string]: string};
+	}
+	
+	export interface Program {
+	    id: string;
+	    name: string;
+	    installed: boolean;
+	    running: boolean;
+	    requests: number;
+	}
+	export interface Removal {
+	    token: number;
+	    count: number;
+	}
+	export interface ReplayRequest {
+	    seq: number;
+	    edited: boolean;
+	    method: string;
+	    url: string;
+	    fields: flow.Field[];
+	    body: string;
+	    keepBody: boolean;
+	}
+	export interface RouteReason {
+	    route: string;
+	    why: string;
+	}
+	export interface RouteAnswer {
+	    route: string;
+	    others: RouteReason[];
+	}
+	
+	export interface RouteProbe {
+	    method: string;
+	    url: string;
+	}
+	
+	
+	export interface Status {
+	    version: string;
+	    listeners: Listener[];
+	    proxyUrl: string;
+	    recording: boolean;
+	    exchanges: number;
+	    lost: number;
+	    rate: number;
+	    p99: number;
+	    dataDir: string;
+	    configFile: string;
+	    database: string;
+	    revision: string;
+	    configProblems: Problem[];
+	    warnings: string[];
+	    authority: Authority;
+	}
+	
+	export interface TerminalLine {
+	    shell: string;
+	    set: string;
+	    unset: string;
+	}
+
+}
+
+export namespace flow {
+	
+	export interface Fact {
+	    name: string;
+	    value: string;
+	}
+	export interface Field {
+	    name: string;
+	    value: string;
+	}
+	export interface FieldEdit {
+	    op: string;
+	    name: string;
+	    was: string;
+	    now: string;
+	}
+	export interface Row {
+	    seq: number;
+	    started: number;
+	    method: string;
+	    scheme: string;
+	    authority: string;
+	    target: string;
+	    status: number;
+	    type: string;
+	    requestSize: number;
+	    responseSize: number;
+	    micros: number;
+	    state: string;
+	    door: string;
+	    route: string;
+	    mocked: boolean;
+	    replayOf: number;
+	    cells: string;
+	}
+
+}
+
+export namespace schema {
+	
+	export interface Field {
+	    name: string;
+	    title: string;
+	    help: string;
+	    kind: string;
+	    default: string;
+	    min: string;
+	    max: string;
+	    oneOf: string[];
+	    unit: string;
+	    placeholder: string;
+	    required: boolean;
+	    fields: Field[];
+	}
+
+}
+
