@@ -51,3 +51,8 @@ require (
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 )
+
+ignore (
+	./build/oracles/node_modules
+	./frontend/node_modules
+)

@@ -25,7 +25,7 @@ type testEvent struct {
 func goTests(ctx context.Context, r *results) error {
 	say("%s go test -race ./...", dim("·"))
 	start := time.Now()
-	c := exec.CommandContext(ctx, "go", "test", "-race", "-json", "-tags", tags, "-timeout", "10m", "./...")
+	c := exec.CommandContext(ctx, "go", "test", "-race", "-json", "-tags", tags, "-timeout", "8m", "./...")
 	var stderr bytes.Buffer
 	c.Stderr = &stderr
 	pipe, err := c.StdoutPipe()

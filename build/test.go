@@ -101,7 +101,7 @@ func testGo(ctx context.Context, r *results) {
 // vetElsewhere type-checks what is not about the window or SQLite for the systems we cannot link here.
 func vetElsewhere(ctx context.Context, out io.Writer) error {
 	for _, goos := range []string{"darwin", "windows"} {
-		c := exec.CommandContext(ctx, "go", "vet", "./build", "./backend/ports", "./backend/programs", "./backend/config", "./backend/certs")
+		c := exec.CommandContext(ctx, "go", "vet", "./build", "./backend/ports", "./backend/programs", "./backend/config", "./backend/certs", "./backend/ingress", "./backend/upstream")
 		c.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
 		c.Stdout, c.Stderr = out, out
 		if err := c.Run(); err != nil {

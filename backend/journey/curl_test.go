@@ -404,7 +404,7 @@ func TestEverythingIsThereAfterARestart(t *testing.T) {
 	h.stop()
 	h.start()
 	after := h.rows("")
-	if after.Total != before.Total || fmt.Sprint(after.Rows) != fmt.Sprint(before.Rows) {
+	if after.Matching != before.Matching || fmt.Sprint(after.Rows) != fmt.Sprint(before.Rows) {
 		t.Errorf("the list was\n%v\nand is\n%v", before.Rows, after.Rows)
 	}
 	for i, row := range after.Rows {

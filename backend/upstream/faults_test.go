@@ -285,7 +285,7 @@ func serveTLS(t *testing.T, cert tls.Certificate, handler http.HandlerFunc) (por
 	t.Helper()
 	s := httptest.NewUnstartedServer(handler)
 	s.EnableHTTP2 = true
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{protocol2, protocol1}}
 	s.Config.ErrorLog = quietLog
 	s.StartTLS()
 	t.Cleanup(s.Close)

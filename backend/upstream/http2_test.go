@@ -125,6 +125,7 @@ func TestHTTP2StreamsBothWaysWithTrailers(t *testing.T) {
 	sums := make(chan string, 1)
 	p := openTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "X-End")
+		_ = http.NewResponseController(w).Flush() // the answer begins before the body comes
 		buf := make([]byte, 100)
 		for {
 			n, err := r.Body.Read(buf)

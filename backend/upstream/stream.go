@@ -134,7 +134,13 @@ func (s *stream) failed(doing string, err error) error {
 	return p
 }
 
-func (s *stream) noteSent() { s.k.x.Timing.Sent = time.Duration(s.wrote.Load()) }
+func (s *stream) noteSent() {
+	sent := s.wrote.Load()
+	if sent == 0 && s.feed == nil { // net/http may tell of it only after the answer, which came later
+		sent = s.first.Load()
+	}
+	s.k.x.Timing.Sent = time.Duration(sent)
+}
 
 func (s *stream) respond(answer *http.Response) *flow.Response {
 	s.answer = answer
