@@ -17,7 +17,8 @@ const sizes = [{ width: 1280, height: 800 }, { width: 1920, height: 1080 }];
 /** The states of the window that are looked at, each reached from the Start page. */
 const sights: Record<string, (walk: Walk) => Promise<void>> = {
   start: async ({ page }) => {
-    await page.getByRole('button', { name: 'Put in front' }).or(page.getByText('No program listens')).first().waitFor();
+    const found = page.getByRole('button', { name: 'Put in front' }).or(page.getByText('does not speak HTTP'));
+    await found.or(page.getByText('No program listens')).first().waitFor();
   },
   tour: async ({ page }) => {
     await page.getByRole('button', { name: 'Start the tour' }).click();
