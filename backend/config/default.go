@@ -28,8 +28,10 @@ accept = ["reverse", "forward", "connect"]
 
 # How much is kept.
 # [capture]
-# body_cap = "10 MiB"       # of each body
+# body_cap = "10MiB"        # of each body
 # max_exchanges = 1000000   # the oldest go first
+# max_age = "30d"           # of an exchange
+# max_size = "8GiB"         # of all that is kept
 
 # Pools of servers that do the work. "demo:" is the demo API that comes with Proxycache.
 [upstreams.demo]

@@ -23,7 +23,10 @@ func (c *Core) Exchanges(_ context.Context, q ExchangeQuery) (ExchangePage, erro
 		return ExchangePage{}, err
 	}
 	q.Limit = min(max(q.Limit, 1), pageLimit)
-	live := c.live(expr) // before the store is read: what is saved in between is found twice, not never
+	live, err := c.live(expr) // before the store is read: what is saved in between is found twice, not never
+	if err != nil {
+		return ExchangePage{}, err
+	}
 	rows, err := c.store.Rows(store.Query{Filter: expr, After: q.After, Skip: q.Skip, Limit: q.Limit})
 	if err != nil {
 		return ExchangePage{}, err
@@ -41,15 +44,19 @@ func (c *Core) Exchanges(_ context.Context, q ExchangeQuery) (ExchangePage, erro
 }
 
 // live are the rows that are not in the store yet and match, ascending.
-func (c *Core) live(expr filter.Expr) []flow.Row {
+func (c *Core) live(expr filter.Expr) ([]flow.Row, error) {
 	rows := c.recorder.Live()
 	if expr == nil {
-		return rows
+		return rows, nil
+	}
+	m, err := filter.Compile(expr)
+	if err != nil {
+		return nil, err
 	}
 	return slices.DeleteFunc(rows, func(r flow.Row) bool {
 		record, ok := c.recorder.Lookup(r.Seq)
-		return !ok || !filter.Match(expr, record)
-	})
+		return !ok || !m.MatchRecord(record)
+	}), nil
 }
 
 // merge puts live rows at their place. Live rows are the youngest: they stand behind nearly all
