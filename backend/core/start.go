@@ -205,7 +205,7 @@ func (c *Core) Launch(_ context.Context, id string) (Nothing, error) {
 		return Nothing{}, problem.New(problem.Conflict, "Starting %s: the one started here is still open. Use its window, or close it first.", id)
 	}
 	run, err := programs.Launch(c.background, programs.Find()[i], programs.Setup{
-		ProxyAddress: strings.TrimPrefix(proxy, "http://"), CAFile: c.authority.File(), SPKI: c.authority.SPKI(),
+		ProxyAddress: strings.TrimPrefix(proxy, "http://"), SPKI: c.authority.SPKI(),
 		ProfileDir: filepath.Join(c.options.Dir, "profiles", id), StartURL: proxy + "/",
 	})
 	if err != nil {

@@ -99,7 +99,7 @@ func (b *builder) fail(where string, err error) {
 
 func (b *builder) options() upstream.Options {
 	o := b.engine.options
-	return upstream.Options{Demo: o.Demo, Refuse: o.Refuse, Log: o.Log}
+	return upstream.Options{Demo: o.Demo, Refuse: o.Refuse}
 }
 
 func (b *builder) upstreams(doc *config.Document) {

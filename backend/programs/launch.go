@@ -13,7 +13,6 @@ import (
 // Setup is what a program is started with.
 type Setup struct {
 	ProxyAddress string // host:port
-	CAFile       string // the authority's certificate, for programs that read a file; Chromium takes SPKI
 	SPKI         string // base64 of the SHA-256 of the authority's public key
 	ProfileDir   string // a profile of its own, made when it is not there
 	StartURL     string // the first page; may be empty

@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"strings"
 
@@ -19,7 +18,6 @@ import (
 type Options struct {
 	Demo   string                    // the address that the target "demo:" stands for; "" where there is none
 	Refuse func(netip.AddrPort) bool // addresses that are never dialled, asked after resolution; nil refuses none
-	Log    *slog.Logger
 }
 
 // Pool sends exchanges to its targets, or, made by NewForward, to where their clients said. Its
