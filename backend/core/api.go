@@ -216,6 +216,8 @@ type Catalogue struct {
 	Upstream []schema.Field `json:"upstream"`
 	Capture  []schema.Field `json:"capture"`
 	Forward  []schema.Field `json:"forward"`
+	Limits   []schema.Field `json:"limits"`
+	TLS      []schema.Field `json:"tls"`
 }
 
 // Config is the configuration in force.

@@ -155,13 +155,17 @@ func (c *Core) openTraffic() error {
 		Handler: c.recorder, Authority: c.authority, Owner: ports.Owner, Log: c.log,
 		Distrusted: func(host, _ string) { c.untrusted.Store(&host) },
 	})
+	listening, err := ingressSettings(running)
+	if err != nil {
+		return err
+	}
 	plan, err := c.engine.Prepare(running)
 	if err != nil {
 		return err
 	}
 	c.engine.Swap(plan)
 	c.current.Store(&inForce{revision: revision, text: text, document: doc})
-	if err := c.ingress.Configure(ingressSettings(running)); err != nil {
+	if err := c.ingress.Configure(listening); err != nil {
 		c.unbound.Store(problem.Of(err))
 		c.log.Error("not listening", "error", err)
 	}

@@ -22,6 +22,8 @@ var settingsCatalogue = config.Catalogue{
 	Sections: map[string]func() any{
 		"capture": func() any { return new(record.Settings) },
 		"forward": func() any { return new(upstream.Forward) },
+		"limits":  func() any { return new(ingress.Limits) },
+		"tls":     func() any { return new(ingress.Termination) },
 	},
 }
 
@@ -55,6 +57,8 @@ func (c *Core) Catalogue(context.Context, Nothing) (Catalogue, error) {
 		Upstream: schema.Of(new(upstream.Settings)),
 		Capture:  schema.Of(new(record.Settings)),
 		Forward:  schema.Of(new(upstream.Forward)),
+		Limits:   schema.Of(new(ingress.Limits)),
+		TLS:      schema.Of(new(ingress.Termination)),
 	}
 	for _, name := range modules.Names() {
 		m, _ := modules.Lookup(name)
@@ -141,12 +145,16 @@ func (c *Core) putInForce(text []byte, write func() (revision string, err error)
 	if err != nil {
 		return err
 	}
+	listening, err := ingressSettings(running)
+	if err != nil {
+		return err
+	}
 	plan, err := c.engine.Prepare(running)
 	if err != nil {
 		return err
 	}
 	before := c.current.Load()
-	if err := c.ingress.Configure(ingressSettings(running)); err != nil {
+	if err := c.ingress.Configure(listening); err != nil {
 		plan.Discard()
 		return err
 	}
@@ -170,7 +178,11 @@ func (c *Core) rebind(to *inForce) {
 	if len(list) > 0 {
 		return // it was in force, so it expanded once; its environment cannot change while we run
 	}
-	if err := c.ingress.Configure(ingressSettings(running)); err != nil {
+	listening, err := ingressSettings(running)
+	if err == nil {
+		err = c.ingress.Configure(listening)
+	}
+	if err != nil {
 		c.unbound.Store(problem.Of(err))
 	}
 }
@@ -226,8 +238,13 @@ func recordSettings(doc *config.Document) (record.Settings, error) {
 	return s, nil
 }
 
-func ingressSettings(doc *config.Document) ingress.Settings {
+func ingressSettings(doc *config.Document) (ingress.Settings, error) {
 	s := ingress.Settings{PassThrough: doc.PassThrough}
+	list := schema.Decode("limits", doc.Sections["limits"], &s.Limits)
+	list = append(list, schema.Decode("tls", doc.Sections["tls"], &s.TLS)...)
+	if len(list) > 0 {
+		return s, list
+	}
 	for _, l := range doc.Listen {
 		s.Listen = append(s.Listen, ingress.Listener{Address: l.Address, Accept: l.Accept})
 	}
@@ -238,5 +255,5 @@ func ingressSettings(doc *config.Document) ingress.Settings {
 			s.Trusted = append(s.Trusted, netip.PrefixFrom(a, a.BitLen()))
 		}
 	}
-	return s
+	return s, nil
 }

@@ -22,6 +22,8 @@ type Settings struct {
 	PassThrough []string
 	// Trusted are the networks whose forwarding fields may be believed.
 	Trusted []netip.Prefix
+	Limits  Limits
+	TLS     Termination
 }
 
 // Listener is an address and what it accepts: "reverse", "forward", "connect".

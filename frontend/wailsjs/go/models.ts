@@ -69,6 +69,8 @@ export namespace core {
 	    upstream: schema.Field[];
 	    capture: schema.Field[];
 	    forward: schema.Field[];
+	    limits: schema.Field[];
+	    tls: schema.Field[];
 	}
 	export interface Explained {
 	    route: string;
