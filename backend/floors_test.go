@@ -16,8 +16,8 @@ import (
 // floors are the packages from the ground up: an import goes down, never up, never sideways. The
 // folders of modules/ are parts; modules itself is the list of them.
 var floors = [][]string{
-	{"problem", "bus"},
-	{"flow", "http1", "schema", "coding"},
+	{"problem", "bus", "socket"},
+	{"flow", "http1", "http2", "socks", "proxyprotocol", "schema", "coding", "page"},
 	{"policy", "filter", "template"},
 	{"modules/*", "config", "upstream", "certs", "store", "policytest"},
 	{"modules", "engine", "ingress", "record", "demo", "ports", "programs"},
@@ -32,6 +32,8 @@ var floors = [][]string{
 var beside = map[[2]string]bool{
 	{"flow", "problem"}:         true,
 	{"http1", "flow"}:           true,
+	{"http2", "flow"}:           true,
+	{"http2", "http1"}:          true,
 	{"cli", "admin"}:            true,
 	{"modules/*", "policytest"}: true, // in tests
 }

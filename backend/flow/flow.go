@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/binary"
 	"io"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"time"
@@ -46,6 +48,8 @@ type Request struct {
 	// RawHead is the head as it arrived, up to and with the blank line; nil where the protocol has no
 	// text form (HTTP/2): then the recorder prints one.
 	RawHead []byte
+	// Tolerated is what is wrong with the form of that head. The route has to let it pass.
+	Tolerated Tolerance
 }
 
 // Response is a value: who answers returns one. Body is closed by whoever consumes the response.
@@ -77,6 +81,13 @@ type noBody struct{}
 func (noBody) Read([]byte) (int, error)         { return 0, io.EOF }
 func (noBody) Close() error                     { return nil }
 func (noBody) WriteTo(io.Writer) (int64, error) { return 0, nil }
+
+// Ready tells that the first bytes of a body are there: reading it does not wait. Bodies that know say
+// so by a method Ready; those that wrap one pass the question on.
+func Ready(body io.Reader) bool {
+	b, ok := body.(interface{ Ready() bool })
+	return ok && b.Ready()
+}
 
 // NewResponse is a complete answer made here. An empty contentType sets no field.
 func NewResponse(status int, contentType string, body []byte) *Response {
@@ -176,11 +187,12 @@ type Exchange struct {
 	// Interim passes a 1xx on to the client at once (RFC 9110 §15.2). Never nil; not for 101.
 	Interim func(status int, h Header)
 
-	Route    string // the route's name; "" where none took it
-	Upstream string // the pool's name; "" in a forward door without a route
-	Target   string // the address it was sent to, "127.0.0.1:3000"; "" where nothing was sent
-	Mocked   bool   // a mock answered
-	ReplayOf int64  // Seq of the exchange this one repeats; 0 if none
+	Route    string    // the route's name; "" where none took it
+	Upstream string    // the pool's name; "" in a forward door without a route
+	Target   string    // the address it was sent to, "127.0.0.1:3000"; "" where nothing was sent
+	Mocked   bool      // a mock answered
+	Lenient  Tolerance // what the route lets pass in heads, the response's too
+	ReplayOf int64     // Seq of the exchange this one repeats; 0 if none
 
 	ClientConn Conn
 	TargetConn Conn
@@ -194,17 +206,28 @@ type Exchange struct {
 
 // NewExchange starts an exchange now; ctx ends when the client leaves.
 func NewExchange(ctx context.Context, door Door, r *Request) *Exchange {
-	return &Exchange{
-		ID: newID(), Started: time.Now(), Door: door, Request: r,
-		Interim: func(int, Header) {}, ctx: ctx,
-	}
+	x := &Exchange{}
+	x.Start(ctx, door, r)
+	return x
 }
 
-func newID() uuid.UUID {
-	id, err := uuid.NewV7()
-	if err != nil { // the system's randomness is gone: nothing sensible can go on
-		panic("flow: no randomness for an exchange id: " + err.Error())
-	}
+// Start makes x, which is zero, an exchange that starts now: for those who keep it beside its request.
+func (x *Exchange) Start(ctx context.Context, door Door, r *Request) {
+	now := time.Now()
+	x.ID, x.Started, x.Door, x.Request = newID(now), now, door, r
+	x.Interim, x.ctx = noInterim, ctx
+}
+
+func noInterim(int, Header) {}
+
+// newID is a version 7 UUID (RFC 9562 §5.7) whose first random bits are the fraction of its
+// millisecond (§6.2, method 3). It tells exchanges apart and is no secret.
+func newID(now time.Time) (id uuid.UUID) {
+	const perMilli = int64(time.Millisecond)
+	nanos := now.UnixNano()
+	fraction := uint64(nanos%perMilli) << 12 / uint64(perMilli)
+	binary.BigEndian.PutUint64(id[:8], uint64(nanos/perMilli)<<16|7<<12|fraction)
+	binary.BigEndian.PutUint64(id[8:], rand.Uint64()&^(3<<62)|2<<62)
 	return id
 }
 

@@ -71,6 +71,9 @@ func (x *Exchange) Resume(i int) { x.running = i }
 func (x *Exchange) Note(name, value string) {
 	if x.running < len(x.Trail) {
 		s := &x.Trail[x.running]
+		if s.Facts == nil {
+			s.Facts = make([]Fact, 0, 4)
+		}
 		s.Facts = append(s.Facts, Fact{name, value})
 	}
 }

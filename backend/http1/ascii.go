@@ -1,6 +1,9 @@
 package http1
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // class is a set of character classes; classes[c] are those of the byte c.
 type class uint8
@@ -63,21 +66,33 @@ const (
 	highs = 0x8080808080808080
 )
 
-// isText tells whether s is all of the class text. Field values are most of a head, so this goes by
-// eight bytes and looks closer only where one of them is a control character.
-func isText(s string) bool {
-	for len(s) >= 8 {
-		x := binary.LittleEndian.Uint64([]byte(s[:8]))
+// textSpan is the length of the longest prefix of s that is all of the class text. Field values are
+// most of a head, so this goes by eight bytes.
+func textSpan(s string) int {
+	i := 0
+	for i+8 <= len(s) {
+		x := binary.LittleEndian.Uint64([]byte(s[i : i+8]))
 		below := (x - ones*0x20) & ^x & highs
 		del := x ^ ones*0x7f
 		del = (del - ones) & ^del & highs
-		if below|del != 0 && span(s[:8], text) < 8 {
-			return false
+		if below|del == 0 {
+			i += 8
+			continue
 		}
-		s = s[8:]
+		i += bits.TrailingZeros64(below|del) / 8 // above its lowest bit such a sum may be wrong
+		if s[i] != '\t' {
+			return i
+		}
+		i++
 	}
-	return span(s, text) == len(s)
+	for i < len(s) && is(s[i], text) {
+		i++
+	}
+	return i
 }
+
+// isText tells whether s is all of the class text.
+func isText(s string) bool { return textSpan(s) == len(s) }
 
 // trim cuts optional whitespace (RFC 9110 §5.6.3) off both ends.
 func trim(s string) string {

@@ -19,6 +19,8 @@ const typicalRequest = "GET /api/v1/items?page=2&sort=name HTTP/1.1\r\n" +
 	"Sec-Fetch-Mode: navigate\r\n" +
 	"Sec-Fetch-Site: same-origin\r\n\r\n"
 
+const smallRequest = "GET /1k HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
+
 const typicalResponse = "HTTP/1.1 200 OK\r\n" +
 	"Date: Tue, 02 Jul 2024 10:00:00 GMT\r\n" +
 	"Content-Type: application/json; charset=utf-8\r\n" +
@@ -28,6 +30,26 @@ const typicalResponse = "HTTP/1.1 200 OK\r\n" +
 	"ETag: \"4f9d2c7a1b8e4f6d\"\r\n" +
 	"Vary: Accept-Encoding\r\n" +
 	"Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n\r\n"
+
+// endless gives the same text again and again.
+type endless struct{ text string }
+
+func (e endless) Read(p []byte) (int, error) { return copy(p, e.text), nil }
+
+func BenchmarkReadRequest(b *testing.B) {
+	for name, text := range map[string]string{"small": smallRequest, "typical": typicalRequest} {
+		b.Run(name, func(b *testing.B) {
+			r := NewReader(endless{text}, Limits{})
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := r.ReadRequest(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
 
 func BenchmarkParseRequest(b *testing.B) {
 	text := []byte(typicalRequest)

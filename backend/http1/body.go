@@ -25,7 +25,15 @@ type Body struct {
 // Body reads the body of the message whose head was just read. It must be read to io.EOF before the
 // next head: reading a head before that is an error.
 func (r *Reader) Body(h *Head) *Body {
-	b := &Body{reader: r, length: h.Length, left: h.Length, response: h.Status != 0, done: h.Length == 0}
+	b := new(Body)
+	b.Open(r, h)
+	return b
+}
+
+// Open makes b, which is zero, the body that r.Body gives: for those who keep it beside other things.
+func (b *Body) Open(r *Reader, h *Head) {
+	b.reader, b.length, b.left = r, h.Length, h.Length
+	b.response, b.done = h.Status != 0, h.Length == 0
 	switch h.Length {
 	case Chunked:
 		b.left = 0
@@ -33,7 +41,6 @@ func (r *Reader) Body(h *Head) *Body {
 	case UntilClose:
 		b.left = math.MaxInt64
 	}
-	return b
 }
 
 // Close does nothing to the connection: its owner reads the body to the end or gives both up.

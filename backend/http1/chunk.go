@@ -179,7 +179,7 @@ func valueLength(s string) int {
 func (c *chunks) trailers(buf []byte) (int, *Error) {
 	n, err := c.scan.section(buf, c.limits, 0)
 	if err != nil || n == 0 {
-		return 0, err
+		return 0, err.final()
 	}
 	if n == len("\r\n") {
 		return n, nil
@@ -187,7 +187,7 @@ func (c *chunks) trailers(buf []byte) (int, *Error) {
 	var f framing
 	fields, err := parseFields(string(buf[:n]), make(flow.Header, 0, c.scan.lines-1), &f)
 	if err != nil {
-		return 0, err
+		return 0, err.final()
 	}
 	c.trailer = permitted(fields)
 	return n, nil

@@ -72,11 +72,11 @@ func (f *framing) body(proto string) (int64, *Error) {
 	case f.codings > 0:
 		return Chunked, f.chunked(proto)
 	case f.lengths > 1:
-		return 0, bad("the message has more than one Content-Length (RFC 9112 §6.3)")
+		return 0, bad("the message has more than one Content-Length (RFC 9112 §6.3)").unless(flow.EqualLengths)
 	}
 	n, ok := number(f.length)
 	if !ok {
-		return 0, bad("Content-Length is %s, one number of bytes is needed (RFC 9112 §6.2)", excerpt(f.length))
+		return 0, bad("Content-Length is %s, one number of bytes is needed (RFC 9112 §6.2)", excerpt(f.length)).unless(flow.EqualLengths)
 	}
 	return n, nil
 }
@@ -117,7 +117,8 @@ func unknownCoding(list string) bool {
 	return true
 }
 
-// parseFields reads field lines up to the blank line that ends s. f is told of each.
+// parseFields reads field lines up to the blank line that ends s. f is told of each. Each line of s
+// ends with CR LF.
 func parseFields(s string, h flow.Header, f *framing) (flow.Header, *Error) {
 	for len(s) > len("\r\n") {
 		n := span(s, token)
@@ -126,14 +127,14 @@ func parseFields(s string, h flow.Header, f *framing) (flow.Header, *Error) {
 		}
 		name := s[:n]
 		s = s[n+1:]
-		end := strings.IndexByte(s, '\n')
-		value := trim(s[:end-1])
-		if !isText(value) {
-			return nil, bad("the value of %s holds a control character (RFC 9110 §5.5)", excerpt(name))
+		end := textSpan(s)
+		if s[end] != '\r' || s[end+1] != '\n' {
+			return nil, bad("the value of %s holds a control character (RFC 9110 §5.5)", excerpt(name)).unless(flow.FieldBytes)
 		}
+		value := trim(s[:end])
 		f.note(name, value)
 		h = append(h, flow.Field{Name: name, Value: value})
-		s = s[end+1:]
+		s = s[end+2:]
 	}
 	return h, nil
 }
@@ -144,9 +145,9 @@ func badName(line string, n int) *Error {
 	blank := n < len(line) && (line[n] == ' ' || line[n] == '\t')
 	switch {
 	case blank && n == 0:
-		return bad("a field is folded over two lines, which is obsolete (RFC 9112 §5.2)")
+		return bad("a field is folded over two lines, which is obsolete (RFC 9112 §5.2)").unless(flow.ObsFold)
 	case blank && strings.HasPrefix(trim(line[n:]), ":"):
-		return bad("there is whitespace between the field name %s and its colon (RFC 9112 §5.1)", excerpt(line[:n]))
+		return bad("there is whitespace between the field name %s and its colon (RFC 9112 §5.1)", excerpt(line[:n])).unless(flow.SpaceBeforeColon)
 	case n == len(line):
 		return bad("the field line %s has no colon (RFC 9112 §5)", excerpt(line))
 	}

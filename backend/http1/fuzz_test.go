@@ -15,6 +15,9 @@ import (
 const quick = 1 << 10
 
 func FuzzParseRequest(f *testing.F) {
+	for _, c := range tolerated {
+		f.Add([]byte(c.text))
+	}
 	for _, c := range requestCases {
 		f.Add([]byte(c.text))
 	}
@@ -23,7 +26,10 @@ func FuzzParseRequest(f *testing.F) {
 			f.Add([]byte(c.text))
 		}
 	}
-	f.Fuzz(func(t *testing.T, text []byte) { agreeOnRequest(t, text) })
+	f.Fuzz(func(t *testing.T, text []byte) {
+		agreeOnRequest(t, text)
+		agreeLeniently(t, text, exchange{})
+	})
 }
 
 // agreeOnRequest holds the parser against the reference, its own prefixes, the Reader and the printer.
@@ -86,6 +92,9 @@ func FuzzParseResponse(f *testing.F) {
 		for _, c := range responseCases {
 			f.Add([]byte(c.text), byte(i))
 		}
+		for _, c := range tolerated {
+			f.Add([]byte(c.text), byte(i))
+		}
 		for _, c := range refusedResponses {
 			if len(c.text) < quick {
 				f.Add([]byte(c.text), byte(i))
@@ -94,6 +103,7 @@ func FuzzParseResponse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte, method byte) {
 		agreeOnResponse(t, text, methods[int(method)%len(methods)])
+		agreeLeniently(t, text, exchange{answered: true, method: methods[int(method)%len(methods)]})
 	})
 }
 

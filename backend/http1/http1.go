@@ -34,8 +34,9 @@ func (l Limits) orDefault() Limits {
 	return l
 }
 
-// Head is a parsed request or response head. Its strings are slices of one copy of the text, which
-// lives as long as any of them.
+// Head is a parsed request or response head. Its strings are slices of one copy of the text. That
+// copy and the fields are made for this head alone: they may be kept when the Head itself, which a
+// Reader uses again, is gone.
 type Head struct {
 	// Raw is the text as on the wire, up to and with the blank line, without empty lines that came
 	// before it. The strings share its memory: it must not be changed.
@@ -56,4 +57,8 @@ type Head struct {
 	// Expect says that the client waits for 100 (Continue) before it sends the body. It is never set in
 	// HTTP/1.0 or where no body follows (RFC 9110 §10.1.1).
 	Expect bool
+
+	// Tolerated is what is wrong with the form of the head and was let pass. Raw has it as it came; all
+	// else is as if the head had been sent right.
+	Tolerated flow.Tolerance
 }

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"io"
 	"sync"
+
+	"proxycache/backend/flow"
 )
 
-// small is the buffer a connection holds; it grows only for a head that is longer.
+// small is the buffer a connection holds while there is something in it to read, or soon will be; it
+// grows only for a head that is longer.
 const small = 4 << 10
 
 var smalls = sync.Pool{New: func() any { return new([small]byte) }}
@@ -22,74 +25,108 @@ var (
 type Reader struct {
 	from       io.Reader
 	limits     Limits
-	buf        []byte
+	buf        []byte       // nil until the first read, and after Rest
 	start, end int          // what is read and not consumed
 	pooled     *[small]byte // holds buf; nil once that has grown
 	scan       scan         // in the head at start
-	failed     error        // came together with bytes, told once these are used up
-	unread     bool         // the body of the last head has not been read to its end
+	granted    flow.Tolerance
+	relented   bool  // the head at start is read leniently
+	head       Head  // the last one
+	failed     error // came together with bytes, told once these are used up
+	unread     bool  // the body of the last head has not been read to its end
+	released   bool
 }
 
 // NewReader reads from r. Release gives its buffer back.
-func NewReader(r io.Reader, l Limits) *Reader {
-	pooled, _ := smalls.Get().(*[small]byte)
-	return &Reader{from: r, limits: l.orDefault(), pooled: pooled, buf: pooled[:]}
-}
+func NewReader(r io.Reader, l Limits) *Reader { return &Reader{from: r, limits: l.orDefault()} }
 
 // Release gives the buffer back; the Reader and its bodies are not used afterwards.
 func (r *Reader) Release() {
 	r.giveBack()
+	r.buf, r.start, r.end, r.released = nil, 0, 0, true
+}
+
+// Rest gives the buffer back while nothing is in it, and forgets the last head. The next read takes a
+// buffer again: a connection that waits needs none.
+func (r *Reader) Rest() {
+	if r.start < r.end {
+		return
+	}
+	r.head = Head{}
+	r.giveBack()
 	r.buf, r.start, r.end = nil, 0, 0
 }
 
+// Limit sets the limits of the heads from here on.
+func (r *Reader) Limit(l Limits) { r.limits = l.orDefault() }
+
+// Tolerate says what faults of form the heads from here on may have; none at first. Such a head is
+// read as if it had been sent right, and tells in Tolerated what was wrong.
+func (r *Reader) Tolerate(t flow.Tolerance) { r.granted = t }
+
 // ReadRequest reads the next request's head. It returns io.EOF when the connection ends cleanly
 // between messages, io.ErrUnexpectedEOF when it ends inside a head, *Error for a refused head, and
-// the connection's own error otherwise.
-func (r *Reader) ReadRequest() (*Head, error) {
-	for !r.unread {
-		h, n, refused := parseRequest(r.Buffered(), r.limits, &r.scan)
-		if done, err := r.headRead(h, n, refused); done {
-			return h, err
-		}
-	}
-	return nil, errUnread
-}
+// the connection's own error otherwise. The Head is valid until the next one is read.
+func (r *Reader) ReadRequest() (*Head, error) { return r.readHead(exchange{}) }
 
 // ReadResponse reads the next response's head, an interim one (1xx) too: the caller loops. method is
-// that of the request it answers. The errors are ReadRequest's.
+// that of the request it answers. The errors are ReadRequest's, and so is how long the Head is valid.
 func (r *Reader) ReadResponse(method string) (*Head, error) {
-	for !r.unread {
-		h, n, refused := parseResponse(r.Buffered(), method, r.limits, &r.scan)
-		if done, err := r.headRead(h, n, refused); done {
-			return h, err
-		}
-	}
-	return nil, errUnread
+	return r.readHead(exchange{answered: true, method: method})
 }
 
-// headRead takes what a parser said: done when that is final, else more has been read.
-func (r *Reader) headRead(h *Head, n int, refused *Error) (done bool, err error) {
-	if refused != nil {
-		return true, refused
+// readHead reads the next head of the side that e tells.
+func (r *Reader) readHead(e exchange) (*Head, error) {
+	if r.unread {
+		return nil, errUnread
 	}
-	if n > 0 {
-		r.start += n
-		r.scan = scan{}
-		r.unread = h.Length != 0
-		return true, nil
+	r.head = Head{} // nothing of the last message is kept while this one comes
+	for {
+		n, refused := r.parse(e)
+		if refused != nil {
+			return nil, refused
+		}
+		if n > 0 {
+			r.start += n
+			r.begin()
+			r.unread = r.head.Length != 0
+			return &r.head, nil
+		}
+		if err := r.fill(); err != nil {
+			if errors.Is(err, io.EOF) && !r.between() {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
 	}
-	if err = r.fill(); err == nil {
-		return false, nil
+}
+
+// begin starts to read strictly what is at start.
+func (r *Reader) begin() { r.scan, r.relented = scan{}, false }
+
+// parse looks for a head at start: strictly, and leniently from where that fails for a reason that
+// may be tolerated.
+func (r *Reader) parse(e exchange) (int, *Error) {
+	if !r.relented {
+		n, refused := e.strict(&r.head, r.Buffered(), r.limits, &r.scan)
+		if refused == nil || refused.Lenient == 0 {
+			return n, refused
+		}
+		if refused.Lenient&^r.granted != 0 {
+			return 0, e.wanting(refused, r.Buffered(), r.limits, r.granted)
+		}
+		r.scan, r.relented = scan{lenient: true}, true
 	}
-	if errors.Is(err, io.EOF) && !r.between() {
-		err = io.ErrUnexpectedEOF
+	n, refused := e.lenient(&r.head, r.Buffered(), r.limits, &r.scan)
+	if missing := r.head.Tolerated &^ r.granted; n > 0 && missing != 0 {
+		return 0, e.refuse(missing)
 	}
-	return true, err
+	return n, refused
 }
 
 // between tells that nothing of a message is waiting, empty lines apart.
 func (r *Reader) between() bool {
-	n, err := emptyLines(r.Buffered())
+	n, err := emptyLines(r.Buffered(), r.relented)
 	return err == nil && n == r.end-r.start
 }
 
@@ -111,13 +148,17 @@ func (r *Reader) Buffered() []byte { return r.buf[r.start:r.end] }
 // Discard consumes the next n bytes, or what is buffered if that is less.
 func (r *Reader) Discard(n int) {
 	r.start += min(n, r.end-r.start)
-	r.scan = scan{}
+	r.begin()
 }
 
 // fill reads once, making room first. The callers keep within their limits before they ask for more.
 func (r *Reader) fill() error {
 	if r.buf == nil {
-		return errReleased
+		if r.released {
+			return errReleased
+		}
+		r.pooled, _ = smalls.Get().(*[small]byte)
+		r.buf = r.pooled[:]
 	}
 	if r.start == r.end {
 		r.start, r.end = 0, 0

@@ -318,24 +318,50 @@ func TestAConnectionThatGivesNothingIsNotAskedForever(t *testing.T) {
 	}
 }
 
-func TestATypicalHeadTakesThreeAllocations(t *testing.T) {
-	request, response := []byte(typicalRequest), []byte(typicalResponse)
+func TestATypicalHeadTakesOneAllocation(t *testing.T) {
+	request, response := NewReader(endless{typicalRequest}, Limits{}), NewReader(endless{typicalResponse}, Limits{})
 	var h *Head
-	for name, parse := range map[string]func() error{
-		"request":  func() (err error) { h, _, err = ParseRequest(request, Limits{}); return err },
-		"response": func() (err error) { h, _, err = ParseResponse(response, "GET", Limits{}); return err },
+	for name, read := range map[string]func() error{
+		"request": func() (err error) { h, err = request.ReadRequest(); return err },
+		"response": func() (err error) {
+			h, err = response.ReadResponse("HEAD")
+			return err
+		},
 	} {
 		n := testing.AllocsPerRun(100, func() {
-			if err := parse(); err != nil {
+			if err := read(); err != nil {
 				t.Fatal(err)
 			}
 		})
-		if n > 3 { // the Head, its text, its fields
+		if n > 1 { // its text with its fields
 			t.Errorf("a %s takes %v", name, n)
 		}
+		if len(h.Header) == 0 {
+			t.Errorf("nothing of the %s was parsed", name)
+		}
 	}
-	if len(h.Header) == 0 {
-		t.Error("nothing was parsed")
+}
+
+func TestWhatAHeadRefersToOutlivesIt(t *testing.T) {
+	for _, fields := range []int{1, 4, 5, 8, 9, 12, 13, 16, 17, 90} {
+		text := "GET /first HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X: kept\r\n", fields-1) + "\r\n"
+		r := NewReader(strings.NewReader(text+strings.NewReplacer("first", "other", "kept", "new!").Replace(text)), Limits{})
+		first, err := r.ReadRequest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := *first
+		if _, err := r.ReadRequest(); err != nil {
+			t.Fatal(err)
+		}
+		if string(kept.Raw) != text || kept.Target != "/first" || len(kept.Header) != fields {
+			t.Errorf("of a head with %d fields is left %+v", fields, kept)
+		}
+		for _, f := range kept.Header[1:] {
+			if f.Value != "kept" {
+				t.Errorf("a field of a head with %d became %v", fields, f)
+			}
+		}
 	}
 }
 

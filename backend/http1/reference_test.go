@@ -278,3 +278,110 @@ func refChunked(data []byte) (body []byte, trailer flow.Header, rest []byte, v v
 	}
 	return body, trailer, data[n:], accepted
 }
+
+var (
+	reEmptyBefore = regexp.MustCompile(`\A(?:\r?\n){0,2}`)
+	reHeadSection = regexp.MustCompile(`\A(?s:.*?\n)\r?\n`)
+	reLineEnd     = regexp.MustCompile(`\r?\n`)
+	reLoneFeed    = regexp.MustCompile(`(?:\A|[^\r])\n`)
+	reBareStatus  = whole(`HTTP/1\.[0-9] [0-9]{3}`)
+	reGap         = regexp.MustCompile(`\A(` + abToken + `)[ \t]+:`)
+	reFramingName = regexp.MustCompile(`(?i)\A(?:content-length|transfer-encoding|host|connection|upgrade|expect)(?:[^!#$%&'*+\-.^_` + "`" + `|~0-9A-Za-z]|\z)`)
+	reLength      = regexp.MustCompile(`(?i)\A(content-length):(.*)\z`)
+	reControl     = regexp.MustCompile(`[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]`)
+)
+
+// refLenient reads a head that may have each fault of form, by regular expressions that bring it
+// into the form it should have.
+func refLenient(buf []byte, e exchange) (r refHead, needs flow.Tolerance, ok bool) {
+	judge := func(text []byte) (refHead, bool) {
+		if e.answered {
+			return refResponse(text, e.method)
+		}
+		return refRequest(text)
+	}
+	if r, ok := judge(buf); ok {
+		return r, 0, true
+	}
+	text, skip := latin1(buf), ""
+	if !e.answered {
+		skip = reEmptyBefore.FindString(text)
+	}
+	head := reHeadSection.FindString(text[len(skip):])
+	if head == "" || strings.HasPrefix(strings.TrimPrefix(head, "\r"), "\n") || strings.Count(head, "\n") > 2+DefaultLimits.Fields || len([]rune(head)) > DefaultLimits.Head {
+		return r, 0, false
+	}
+	if reLoneFeed.MatchString(skip) || reLoneFeed.MatchString(head) {
+		needs |= flow.LineFeed
+	}
+	lines := strings.Split(reLineEnd.ReplaceAllString(head, "\r\n"), "\r\n")
+	lines, more := refMended(lines[:len(lines)-2], e.answered)
+	r, ok = judge([]byte(octets(strings.Join(lines, "\r\n") + "\r\n\r\n")))
+	r.n = len(skip) + len([]rune(head))
+	return r, needs | more, ok
+}
+
+func refMended(lines []string, response bool) (out []string, needs flow.Tolerance) {
+	spaced := func(value string) string {
+		if response && reControl.MatchString(value) {
+			needs |= flow.FieldBytes
+			return reControl.ReplaceAllString(value, " ")
+		}
+		return value
+	}
+	if response && reBareStatus.MatchString(lines[0]) {
+		lines[0] += " "
+		needs |= flow.StatusLine
+	}
+	out = lines[:1:1]
+	for _, line := range lines[1:] {
+		before := len(out) - 1
+		if more := strings.Trim(line, " \t"); strings.TrimLeft(line, " \t") != line && more != "" && before > 0 && !reFramingName.MatchString(out[before]) {
+			out[before] = strings.TrimRight(out[before], " \t") + " " + spaced(more)
+			needs |= flow.ObsFold
+			continue
+		}
+		if response && reGap.MatchString(line) {
+			line = reGap.ReplaceAllString(line, "$1:")
+			needs |= flow.SpaceBeforeColon
+		}
+		if name, value, found := strings.Cut(line, ":"); found && !reFramingName.MatchString(line) {
+			line = name + ":" + spaced(value)
+		}
+		out = append(out, line)
+	}
+	if !response {
+		return out, needs
+	}
+	return refOneLength(out, needs)
+}
+
+func refOneLength(lines []string, needs flow.Tolerance) ([]string, flow.Tolerance) {
+	var members []string
+	for _, line := range lines {
+		if m := reLength.FindStringSubmatch(line); m != nil {
+			members = append(members, strings.Split(m[2], ",")...)
+		}
+	}
+	for i := range members {
+		if members[i] = strings.Trim(members[i], " \t"); members[i] != members[0] || !regexp.MustCompile(`\A[0-9]+\z`).MatchString(members[i]) {
+			return lines, needs
+		}
+	}
+	if len(members) < 2 {
+		return lines, needs
+	}
+	var out []string
+	seen := false
+	for _, line := range lines {
+		m := reLength.FindStringSubmatch(line)
+		switch {
+		case m == nil:
+			out = append(out, line)
+		case !seen:
+			out = append(out, m[1]+": "+members[0])
+			seen = true
+		}
+	}
+	return out, needs | flow.EqualLengths
+}

@@ -3,7 +3,6 @@ package http1
 import (
 	"bytes"
 	"strings"
-	"unsafe"
 
 	"proxycache/backend/flow"
 )
@@ -12,64 +11,78 @@ import (
 // needed. Up to two empty lines before it are passed over (RFC 9112 §2.2). What cannot become a
 // request any more is refused before it is complete.
 func ParseRequest(buf []byte, l Limits) (h *Head, n int, err error) {
-	var s scan
-	h, n, refused := parseRequest(buf, l.orDefault(), &s)
-	if refused != nil {
+	h = new(Head)
+	n, refused := h.parseRequest(buf, l.orDefault(), new(scan))
+	switch {
+	case refused != nil:
 		return nil, 0, refused
+	case n == 0:
+		return nil, 0, nil
 	}
 	return h, n, nil
 }
 
 // parseRequest goes on where s stopped; all of buf so far is given again.
-func parseRequest(buf []byte, l Limits, s *scan) (*Head, int, *Error) {
-	skip, err := emptyLines(buf)
+func (h *Head) parseRequest(buf []byte, l Limits, s *scan) (int, *Error) {
+	skip, n, err := requestSection(buf, l, s)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	if err := h.request(buf[skip:skip+n], l, s.lines-2); err != nil {
+		return 0, err
+	}
+	return skip + n, nil
+}
+
+// requestSection finds a head of n bytes behind skip bytes of empty lines; n is 0 while more are
+// needed.
+func requestSection(buf []byte, l Limits, s *scan) (skip, n int, err *Error) {
+	skip, err = emptyLines(buf, s.lenient)
 	if err != nil || skip == len(buf) {
-		return nil, 0, err
+		return 0, 0, err
 	}
 	buf = buf[skip:]
 	if len(buf) == 1 && buf[0] == '\r' { // half an empty line
-		return nil, 0, nil
+		return 0, 0, nil
 	}
 	if !is(buf[0], token) {
-		return nil, 0, notAMethod(buf[0])
+		return 0, 0, notAMethod(buf[0])
 	}
-	n, err := s.section(buf, l, 1)
-	if s.lines == 0 {
+	n, err = s.section(buf, l, 1)
+	if s.lines == 0 && (err == nil || err.Lenient == 0) {
 		if long := longTarget(buf, l); long != nil {
-			return nil, 0, long
+			return 0, 0, long
 		}
 	}
-	if err != nil || n == 0 {
-		return nil, 0, err
-	}
-	h := newHead(buf[:n])
-	if err := h.request(l, s.lines-2); err != nil {
-		return nil, 0, err
-	}
-	return h, skip + n, nil
+	return skip, n, err
 }
 
-// newHead copies the text once; every string of the head is a slice of that copy.
-func newHead(text []byte) *Head { return &Head{Raw: append(make([]byte, 0, len(text)), text...)} }
-
-func (h *Head) text() string { return unsafe.String(unsafe.SliceData(h.Raw), len(h.Raw)) }
-
 // emptyLines is the length of the empty lines at the start of buf.
-func emptyLines(buf []byte) (n int, err *Error) {
-	for len(buf) >= n+2 && buf[n] == '\r' && buf[n+1] == '\n' {
-		n += 2
-		if n > 4 {
+func emptyLines(buf []byte, lenient bool) (n int, err *Error) {
+	for lines := 0; ; {
+		switch {
+		case len(buf) >= n+2 && buf[n] == '\r' && buf[n+1] == '\n':
+			n += 2
+		case lenient && len(buf) > n && buf[n] == '\n':
+			n++
+		default:
+			return n, nil
+		}
+		if lines++; lines > 2 {
 			return 0, bad("there are more than two empty lines before the request (RFC 9112 §2.2)")
 		}
 	}
-	return n, nil
 }
 
 func notAMethod(c byte) *Error {
 	if c == 0x16 { // a handshake record, RFC 8446 §5.1
 		return bad("the connection starts with a TLS handshake where plain HTTP is spoken")
 	}
-	return bad("the request line starts with the byte %#02x, which no method has (RFC 9110 §9.1)", c)
+	err := bad("the request line starts with the byte %#02x, which no method has (RFC 9110 §9.1)", c)
+	if c == '\n' {
+		err.Lenient = flow.LineFeed
+	}
+	return err
 }
 
 // longTarget refuses a target while its line is still coming.
@@ -88,15 +101,16 @@ func tooLong(l Limits) *Error {
 	return refuse(414, "the request target is longer than %d bytes", l.Target)
 }
 
-// request reads h.Raw, which holds that many fields.
-func (h *Head) request(l Limits, fields int) *Error {
+// request reads text, which is all of a head and has that many fields.
+func (h *Head) request(text []byte, l Limits, fields int) *Error {
+	h.keep(text, fields)
 	line, rest, _ := strings.Cut(h.text(), "\r\n")
 	if err := h.requestLine(line, l); err != nil {
 		return err
 	}
 	var f framing
 	var err *Error
-	if h.Header, err = parseFields(rest, make(flow.Header, 0, fields), &f); err != nil {
+	if h.Header, err = parseFields(rest, h.Header, &f); err != nil {
 		return err
 	}
 	if err := f.checkHost(h.Proto); err != nil {

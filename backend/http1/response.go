@@ -10,29 +10,35 @@ import (
 // are needed. method is that of the request it answers: HEAD and CONNECT change where the response
 // ends. What cannot become a response any more is refused before it is complete.
 func ParseResponse(buf []byte, method string, l Limits) (h *Head, n int, err error) {
-	var s scan
-	h, n, refused := parseResponse(buf, method, l.orDefault(), &s)
-	if refused != nil {
+	h = new(Head)
+	n, refused := h.parseResponse(buf, method, l.orDefault(), new(scan))
+	switch {
+	case refused != nil:
 		return nil, 0, refused
+	case n == 0:
+		return nil, 0, nil
 	}
 	return h, n, nil
 }
 
 // parseResponse goes on where s stopped; all of buf so far is given again.
-func parseResponse(buf []byte, method string, l Limits, s *scan) (*Head, int, *Error) {
+func (h *Head) parseResponse(buf []byte, method string, l Limits, s *scan) (int, *Error) {
+	n, err := responseSection(buf, l, s)
+	if err != nil || n == 0 {
+		return 0, err.as502()
+	}
+	if err := h.response(buf[:n], method, s.lines-2); err != nil {
+		return 0, err.as502()
+	}
+	return n, nil
+}
+
+func responseSection(buf []byte, l Limits, s *scan) (int, *Error) {
 	const start = "HTTP/"
 	if !strings.HasPrefix(start, string(buf[:min(len(buf), len(start))])) {
-		return nil, 0, refuse(502, "the answer starts with %s, which is not HTTP/1 (RFC 9112 §4)", excerpt(string(buf[:min(len(buf), 24)])))
+		return 0, bad("the answer starts with %s, which is not HTTP/1 (RFC 9112 §4)", excerpt(string(buf[:min(len(buf), 24)])))
 	}
-	n, err := s.section(buf, l, 1)
-	if err != nil || n == 0 {
-		return nil, 0, err.as502()
-	}
-	h := newHead(buf[:n])
-	if err := h.response(method, s.lines-2); err != nil {
-		return nil, 0, err.as502()
-	}
-	return h, n, nil
+	return s.section(buf, l, 1)
 }
 
 func (e *Error) as502() *Error {
@@ -42,15 +48,16 @@ func (e *Error) as502() *Error {
 	return e
 }
 
-// response reads h.Raw, which holds that many fields.
-func (h *Head) response(method string, fields int) *Error {
+// response reads text, which is all of a head and has that many fields.
+func (h *Head) response(text []byte, method string, fields int) *Error {
+	h.keep(text, fields+1) // with room for a Via
 	line, rest, _ := strings.Cut(h.text(), "\r\n")
 	if err := h.statusLine(line); err != nil {
 		return err
 	}
 	var f framing
 	var err *Error
-	if h.Header, err = parseFields(rest, make(flow.Header, 0, fields), &f); err != nil {
+	if h.Header, err = parseFields(rest, h.Header, &f); err != nil {
 		return err
 	}
 	h.Close = f.closes(h.Proto)
@@ -93,7 +100,11 @@ func (h *Head) statusLine(line string) *Error {
 	}
 	code, ok := number(rest[:min(3, len(rest))])
 	if !ok || code < 100 || len(line) < reason || line[reason-1] != ' ' {
-		return bad("the status line %s has no code from 100 to 999 between single spaces (RFC 9112 §4)", excerpt(line))
+		err = bad("the status line %s has no code from 100 to 999 between single spaces (RFC 9112 §4)", excerpt(line))
+		if len(line) == reason-1 {
+			err.Lenient = flow.StatusLine
+		}
+		return err
 	}
 	h.Status, h.Reason = int(code), line[reason:]
 	if !isText(h.Reason) {

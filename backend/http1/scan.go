@@ -1,16 +1,22 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+
+	"proxycache/backend/flow"
+)
 
 // scan finds the end of a section of lines: a head, or a trailer section that has fields. It may be
 // asked again with more bytes of the same section and does not look at any byte twice.
 type scan struct {
 	at    int // bytes looked at
 	lines int // complete lines, the blank one too
+
+	lenient bool // a line feed alone ends a line
 }
 
 // end is the length of the section with its blank line, 0 while more bytes are needed. A line feed
-// without its carriage return never ends a line (RFC 9112 §2.2).
+// without its carriage return ends a line only where that is tolerated (RFC 9112 §2.2).
 func (s *scan) end(buf []byte) (int, *Error) {
 	for {
 		i := bytes.IndexByte(buf[s.at:], '\n')
@@ -19,13 +25,17 @@ func (s *scan) end(buf []byte) (int, *Error) {
 			return 0, nil
 		}
 		i += s.at
-		if i == 0 || buf[i-1] != '\r' {
-			return 0, bad("a line ends with a line feed alone, CR LF is needed (RFC 9112 §2.2)")
+		whole := i > 0 && buf[i-1] == '\r'
+		if !whole && !s.lenient {
+			return 0, bad("a line ends with a line feed alone, CR LF is needed (RFC 9112 §2.2)").unless(flow.LineFeed)
 		}
 		s.at = i + 1
 		s.lines++
-		if i == 1 || i >= 3 && buf[i-2] == '\n' {
-			return i + 1, nil
+		if whole {
+			i--
+		}
+		if i == 0 || buf[i-1] == '\n' {
+			return s.at, nil
 		}
 	}
 }

@@ -30,7 +30,14 @@ type BodyWriter struct {
 
 // NewBodyWriter writes a body of the given length (bytes, Chunked or UntilClose) to w.
 func NewBodyWriter(w io.Writer, length int64) *BodyWriter {
-	return &BodyWriter{to: w, length: length, left: max(0, length)}
+	b := new(BodyWriter)
+	b.Open(w, length)
+	return b
+}
+
+// Open makes b, which is zero, what NewBodyWriter gives: for those who keep it beside other things.
+func (b *BodyWriter) Open(w io.Writer, length int64) {
+	b.to, b.length, b.left = w, length, max(0, length)
 }
 
 // Write sends p, as one chunk where the body is chunked. Writing more than was promised is

@@ -28,9 +28,12 @@ const (
 	Unreachable Kind = "destination_ip_unroutable"
 	TLSFailed   Kind = "tls_protocol_error"
 	TLSCert     Kind = "tls_certificate_error"
+	BadRequest  Kind = "http_request_error" // the client's message is not one
+	SlowClient  Kind = "client_timeout"     // the client does not go on with its message
 	BadResponse Kind = "http_protocol_error"
 	NoRoute     Kind = "destination_not_found"
 	Loop        Kind = "proxy_loop_detected"
+	Overloaded  Kind = "connection_limit_reached"
 	ClientLeft  Kind = "client_left" // the client closed before the answer was complete
 )
 
