@@ -1,3 +1,5 @@
+//go:build !headless
+
 package main
 
 import (
@@ -7,6 +9,7 @@ import (
 	"fmt"
 	"html"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -22,8 +25,12 @@ import (
 	"proxycache/backend/desktop"
 )
 
-// grace is how long running exchanges may take to end after the window closed.
-const grace = 3 * time.Second
+const (
+	// grace is how long running exchanges may take to end after the window closed.
+	grace = 5 * time.Second
+	// late is when the end is slow enough to say why.
+	late = 300 * time.Millisecond
+)
 
 // window opens the desktop window over a core of its own and returns when it is closed.
 func window(assets fs.FS) func(context.Context, core.Options) error {
@@ -35,10 +42,20 @@ func window(assets fs.FS) func(context.Context, core.Options) error {
 		door := desktop.New(c)
 		started := func(ctx context.Context) { go desktop.Run(ctx, door) }
 		err = windowOf(ctx, assetserver.Options{Assets: assets, Handler: c.Content()}, started, door)
-		closing, cancel := context.WithTimeout(context.Background(), grace)
-		defer cancel()
-		return errors.Join(err, c.Close(closing))
+		return errors.Join(err, drain(c, o.Log))
 	}
+}
+
+// drain closes c, and says what it waits for.
+func drain(c *core.Core, log *slog.Logger) error {
+	patience := min(grace, c.DrainTime())
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	slow := time.AfterFunc(late, func() {
+		log.Warn("waiting for what is under way", "requests", c.Left().Requests, "at most", patience)
+	})
+	defer slow.Stop()
+	return c.Close(ctx)
 }
 
 func windowOf(ctx context.Context, assets assetserver.Options, started func(context.Context), door *desktop.Desktop) error {

@@ -16,15 +16,18 @@ import (
 	"proxycache/backend/core"
 )
 
-// grace is how long running exchanges may take to end when the program is told to.
+// grace is how long calls of the interface may take to end when the program is told to.
 const grace = 5 * time.Second
 
 func (p Program) serve(f *flags) *cobra.Command {
-	var ui, profile string
+	var ui, profile, memstats string
 	c := &cobra.Command{
 		Use: "serve", Short: "Run without a window; the same interface opens in a browser",
 		Long: `Runs the proxy without a window and prints the address of the same interface for a browser.
-The address holds a key, which is made at the first start and kept in the file api-key.`,
+The address holds a key, which is made at the first start and kept in the file api-key.
+
+Ctrl+C, or SIGTERM, ends it: nothing new is accepted, and requests that are under way may end for as
+long as [limits] drain says. A second Ctrl+C ends them at once.`,
 		Example: `  proxycache serve
   proxycache serve --ui 127.0.0.1:0           any free port for the interface
   PROXYCACHE_LISTEN_0_ADDRESS=127.0.0.1:9000 proxycache serve`,
@@ -34,11 +37,12 @@ The address holds a key, which is made at the first start and kept in the file a
 			if err != nil {
 				return err
 			}
-			return profiled(profile, func() error { return p.runServer(c.Context(), o, ui) })
+			return profiled(profile, func() error { return p.runServer(c.Context(), o, ui, memstats) })
 		},
 	}
 	c.Flags().StringVar(&ui, "ui", "127.0.0.1:8089", "address of the interface")
 	c.Flags().StringVar(&profile, "cpuprofile", "", "write a CPU profile to this file, for go tool pprof")
+	c.Flags().StringVar(&memstats, "memstats", "", "write what was allocated while it served, and what collecting it cost, to this file as JSON")
 	return c
 }
 
@@ -59,16 +63,14 @@ func profiled(file string, do func() error) error {
 	return errors.Join(err, f.Close())
 }
 
-func (p Program) runServer(ctx context.Context, o core.Options, ui string) (err error) {
+// runServer serves until ctx is done. What it allocated meanwhile goes to the file memstats unless
+// that is "".
+func (p Program) runServer(ctx context.Context, o core.Options, ui, memstats string) (err error) {
 	c, err := core.Open(o)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), grace)
-		defer cancel()
-		err = errors.Join(err, c.Close(ctx))
-	}()
+	defer func() { err = errors.Join(err, p.drain(c)) }()
 	if err := c.Unbound(); err != nil {
 		return err
 	}
@@ -80,6 +82,10 @@ func (p Program) runServer(ctx context.Context, o core.Options, ui string) (err 
 	}
 	if err := p.announce(ctx, c, server); err != nil {
 		return failure{err}
+	}
+	if memstats != "" {
+		before := memorySoFar()
+		defer func() { err = errors.Join(err, before.since(memstats)) }()
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve() }()
@@ -106,6 +112,9 @@ func (p Program) announce(ctx context.Context, c *core.Core, server *admin.Serve
 	fmt.Fprintf(&b, "  interface  %s\n  data       %s\n", server.URL(), status.DataDir)
 	for _, one := range status.ConfigProblems {
 		fmt.Fprintf(&b, "  problem    %s:%d:%d: %s\n", status.ConfigFile, one.Line, one.Column, one.Message)
+	}
+	for _, one := range status.Warnings {
+		fmt.Fprintf(&b, "  warning    %s\n", one)
 	}
 	b.WriteString("Ctrl+C ends it.\n")
 	_, err = fmt.Fprint(p.Out, b.String())

@@ -9,14 +9,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"proxycache/backend/filter"
+	"proxycache/backend/flow"
 	"proxycache/backend/problem"
 	"proxycache/backend/schema"
 )
 
 // ways are what a listener can accept.
-var ways = []string{"reverse", "forward", "connect"}
+var ways = []string{"reverse", "forward", "connect", "socks5"}
 
 // Check tells everything that stands against putting doc in force, in the order of the document.
 // Variables are expanded for it as they will be when it runs.
@@ -56,7 +58,7 @@ func (k *checker) document(doc *Document) {
 			k.fail("pass_through", "%q is no host: write bank.example, or *.bank.example for all below it", h)
 		}
 	}
-	k.listeners(doc.Listen)
+	k.listeners(doc.Listen, len(doc.Trusted) > 0)
 	for name, s := range doc.Sections {
 		if of, ok := k.catalogue.Sections[name]; ok {
 			k.add(schema.Decode(name, s, of()))
@@ -77,7 +79,7 @@ func isNetwork(s string) bool {
 	return err == nil
 }
 
-func (k *checker) listeners(listen []Listen) {
+func (k *checker) listeners(listen []Listen, trusted bool) {
 	if len(listen) == 0 {
 		k.fail("listen", "nothing is listened on: add [[listen]] with address = \"127.0.0.1:8080\"")
 	}
@@ -91,13 +93,42 @@ func (k *checker) listeners(listen []Listen) {
 		}
 		seen[l.Address] = true
 		if len(l.Accept) == 0 {
-			k.fail(where+".accept", `a listener accepts something: write accept = ["reverse", "forward", "connect"]`)
+			k.fail(where+".accept", `a listener accepts something: write accept = ["reverse", "forward", "connect", "socks5"]`)
 		}
 		for _, w := range l.Accept {
 			if !slices.Contains(ways, w) {
 				k.add(problem.List{schema.Unknown("way in", w, ways).At(where + ".accept")})
 			}
 		}
+		if l.ProxyProtocol && !trusted {
+			k.fail(where+".proxy_protocol", `nobody may connect: write the load balancer that sends the header into trusted, as in trusted = ["10.0.0.1"]`)
+		}
+		k.login(where, l)
+	}
+}
+
+// longestLogin is what a name and a password may have of bytes: SOCKS5 counts them in one (RFC 1929).
+const longestLogin = 255
+
+func (k *checker) login(where string, l Listen) {
+	switch {
+	case l.Username != "" && l.Password == "":
+		k.fail(where+".password", "a name without a password admits nobody: write password, or leave username away")
+	case l.Username == "" && l.Password != "":
+		k.fail(where+".username", "a password without a name admits nobody: write username, or leave password away")
+	case strings.Contains(l.Username, ":"):
+		k.fail(where+".username", "a name has no colon, which parts it from its password (RFC 7617): write one without")
+	}
+	for _, part := range []struct{ key, text string }{{"username", l.Username}, {"password", l.Password}} {
+		if len(part.text) > longestLogin {
+			k.fail(where+"."+part.key, "it has %d bytes; %d at most can be sent", len(part.text), longestLogin)
+		}
+		if strings.ContainsFunc(part.text, unicode.IsControl) {
+			k.fail(where+"."+part.key, "it has a control character, which clients cannot send (RFC 7617): write letters, digits and signs")
+		}
+	}
+	if l.Username != "" && !slices.ContainsFunc(l.Accept, func(way string) bool { return way != "reverse" }) {
+		k.fail(where+".username", `nothing asks for it: requests to the proxy itself ("reverse") need no name and password`)
 	}
 }
 
@@ -151,6 +182,11 @@ func (k *checker) routes(doc *Document) {
 		k.condition(where+".when", r.When)
 		if r.To != "" && !slices.Contains(upstreams, r.To) {
 			k.add(problem.List{schema.Unknown("upstream", r.To, upstreams).At(where + ".to")})
+		}
+		for _, l := range r.Lenient {
+			if _, ok := flow.ToleranceOf(l); !ok {
+				k.add(problem.List{schema.Unknown("leniency", l, flow.ToleranceNames()).At(where + ".lenient")})
+			}
 		}
 		k.cells(r.Name, r.Cells)
 	}

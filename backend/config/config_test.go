@@ -110,6 +110,18 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		{"an address without a port", `"127.0.0.1:8080"`, `"127.0.0.1"`, "4:1 listen.1.address", "host:port"},
 		{"a port out of range", `"127.0.0.1:8080"`, `"127.0.0.1:80800"`, "4:1 listen.1.address", "65535"},
 		{"an unknown way in", `["reverse"]`, `["revers"]`, "5:1 listen.1.accept", `did you mean "reverse"`},
+		{"a name without a password", `["reverse"]`, "[\"forward\"]\nusername = \"me\"", "3:3 listen.1.password", "write password"},
+		{"a password without a name", `["reverse"]`, "[\"forward\"]\npassword = \"${NO_PASSWORD:-word}\"", "3:3 listen.1.username", "write username"},
+		{"a name with a colon", `["reverse"]`, "[\"connect\"]\nusername = \"a:b\"\npassword = \"c\"", "6:1 listen.1.username", "colon"},
+		{"a password that is too long to send", `["reverse"]`, "[\"socks5\"]\nusername = \"a\"\npassword = \"" + strings.Repeat("x", 256) + "\"", "7:1 listen.1.password", "255"},
+		{"a password with a line in it", `["reverse"]`, "[\"socks5\"]\nusername = \"a\"\npassword = \"b\\nc\"", "7:1 listen.1.password", "control"},
+		{"a password that nothing asks for", `["reverse"]`, "[\"reverse\"]\nusername = \"a\"\npassword = \"b\"", "6:1 listen.1.username", "reverse"},
+		{"a password that is a number", `["reverse"]`, "[\"forward\"]\nusername = \"a\"\npassword = 1", "7:1 listen.1.password", "quotes"},
+		{"a PROXY protocol that is a text", `["reverse"]`, "[\"reverse\"]\nproxy_protocol = \"v2\"", "6:1 listen.1.proxy_protocol", "true or false"},
+		{"a PROXY protocol from nobody", `["reverse"]`, "[\"reverse\"]\nproxy_protocol = true", "6:1 listen.1.proxy_protocol", "trusted"},
+		{"a misspelt key of a listener", `["reverse"]`, "[\"reverse\"]\nproxyprotocol = true", "6:1 listen.1.proxyprotocol", `did you mean "proxy_protocol"`},
+		{"an unknown leniency", `to = "shop"`, "to = \"shop\"\nlenient = [\"line_feed\", \"obs_flod\"]", "13:1 routes.shop.lenient", `did you mean "obs_fold"`},
+		{"a leniency that is no list", `to = "shop"`, "to = \"shop\"\nlenient = \"obs_fold\"", "13:1 routes.shop.lenient", "list"},
 		{"an unknown upstream", `to = "shop"`, `to = "shpo"`, "12:1 routes.shop.to", `did you mean "shop"`},
 		{"a condition that does not parse", `to = "shop"`, "to = \"shop\"\nwhen = 'host = '", "13:1 routes.shop.when", "at character"},
 		{"a condition on the response", `to = "shop"`, "to = \"shop\"\nwhen = 'status = 500'", "13:1 routes.shop.when", "response"},
@@ -179,6 +191,24 @@ func TestVariablesAndOverrides(t *testing.T) {
 	}
 }
 
+func TestTheVariablesOfAListener(t *testing.T) {
+	t.Setenv("PROXY_PASSWORD", "word")
+	doc := parsed(t, strings.Replace(sound, `["reverse"]`, "[\"socks5\"]\nproxy_protocol = false\nusername = \"me\"\npassword = \"${PROXY_PASSWORD}\"", 1))
+	if doc.Listen[0].Password != "${PROXY_PASSWORD}" {
+		t.Errorf("the document holds %+v, and not what is written", doc.Listen)
+	}
+	env := map[string]string{"PROXY_PASSWORD": "word", "PROXYCACHE_LISTEN_0_PROXY_PROTOCOL": "true", "PROXYCACHE_LISTEN_0_USERNAME": "you"}
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+	got, list := doc.Expanded(lookup)
+	if l := got.Listen[0]; len(list) > 0 || l.Username != "you" || l.Password != "word" || !l.ProxyProtocol {
+		t.Errorf("expanded to %+v, %v", got.Listen, list)
+	}
+	env["PROXYCACHE_LISTEN_0_PROXY_PROTOCOL"] = "v2"
+	if _, list := doc.Expanded(lookup); len(list) != 1 || list[0].Where != "listen.1.proxy_protocol" {
+		t.Errorf("an override of the wrong kind: %v", list)
+	}
+}
+
 func TestEditsLeaveTheRestAsItWas(t *testing.T) {
 	const text = `# my proxy
 version = 1   # of the format
@@ -227,6 +257,10 @@ to = "shop"
 		{"a route gone", func(d *Document) { d.Routes = d.Routes[:1] }, []string{"# last\n[[routes]]\nname = \"rest\"\nto = \"shop\"\n", ""}},
 		{"a trusted network", func(d *Document) { d.Trusted = []string{"10.0.0.0/8"} }, []string{"version = 1   # of the format\n", "version = 1   # of the format\ntrusted = [\"10.0.0.0/8\"]\n"}},
 		{"another address", func(d *Document) { d.Listen[0].Address = "127.0.0.1:9" }, []string{"127.0.0.1:8080", "127.0.0.1:9"}},
+		{"a login", func(d *Document) {
+			d.Listen[0].Accept, d.Listen[0].Username, d.Listen[0].Password = []string{"socks5"}, "me", `"word"`
+		},
+			[]string{"accept = [\"reverse\"]\n", "accept = [\"socks5\"]\nusername = \"me\"\npassword = '\"word\"'\n"}},
 		{"another order", func(d *Document) { d.Routes[0], d.Routes[1] = d.Routes[1], d.Routes[0] }, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

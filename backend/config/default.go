@@ -22,9 +22,20 @@ version = 1
 #   reverse   requests to the proxy itself; a route says where they go
 #   forward   requests of programs that use it as their proxy (http://)
 #   connect   the same for https://
+#   socks5    the same for programs that speak SOCKS5
 [[listen]]
 address = "127.0.0.1:8080"
-accept = ["reverse", "forward", "connect"]
+accept = ["reverse", "forward", "connect", "socks5"]
+# username = "me"                 # wanted from programs that use it as their proxy
+# password = "${PROXY_PASSWORD}"
+# proxy_protocol = true           # behind a load balancer, which is in trusted: it says who the client is
+
+# Whose certificates clients of https:// are shown: yours, from files that are read again when they
+# change, and for names of your own, as for localhost, those of the authority of this computer.
+# [tls]
+# certificates = [{ cert = "shop.pem", key = "shop.key" }]
+# names = ["shop.test", "*.shop.test"]
+# min_version = "1.2"
 
 # How much is kept.
 # [capture]
@@ -47,6 +58,7 @@ targets = [{ url = "demo:" }]
 # name = "shop"
 # when = 'host = "shop.localhost" and path ^= "/v1/"'
 # to = "shop"
+# lenient = ["line_feed", "obs_fold"] # faults of form that its HTTP/1 messages may have; none at first
 
 [[routes]]
 name = "demo"

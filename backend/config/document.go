@@ -23,10 +23,15 @@ type Document struct {
 	Routes    []Route             `json:"routes"`    // the first that matches takes the exchange
 }
 
-// Listen is one address and what it accepts: "reverse", "forward", "connect".
+// Listen is one address and what it accepts: "reverse", "forward", "connect", "socks5".
 type Listen struct {
 	Address string   `json:"address"`
 	Accept  []string `json:"accept"`
+	// ProxyProtocol: a load balancer in Trusted says at each connection's start who the client is.
+	ProxyProtocol bool `json:"proxyProtocol"`
+	// Username and Password are wanted from those who use it as a proxy; both are empty where none are.
+	Username string `json:"username"`
+	Password string `json:"password"`
 }
 
 // Upstream is a named pool.
@@ -37,11 +42,13 @@ type Upstream struct {
 
 // Route takes the exchanges that its condition matches and sends them through its cells to a pool.
 type Route struct {
-	Name  string `json:"name"`
-	When  string `json:"when"` // a filter; "" matches everything
-	To    string `json:"to"`   // a pool's name; "" when its cells answer everything
-	Off   bool   `json:"off"`
-	Cells []Cell `json:"cells"`
+	Name string `json:"name"`
+	When string `json:"when"` // a filter; "" matches everything
+	To   string `json:"to"`   // a pool's name; "" when its cells answer everything
+	Off  bool   `json:"off"`
+	// Lenient names the faults of form (flow.Tolerance) that its HTTP/1 messages may have.
+	Lenient []string `json:"lenient"`
+	Cells   []Cell   `json:"cells"`
 }
 
 // Cell is one module at work.

@@ -55,7 +55,17 @@ func headKeys(d *Document) []keyValue {
 }
 
 func listenKeys(l Listen) []keyValue {
-	return []keyValue{{"address", l.Address}, {"accept", l.Accept}}
+	out := []keyValue{{"address", l.Address}, {"accept", l.Accept}}
+	if l.ProxyProtocol {
+		out = append(out, keyValue{"proxy_protocol", true})
+	}
+	if l.Username != "" {
+		out = append(out, keyValue{"username", l.Username})
+	}
+	if l.Password != "" {
+		out = append(out, keyValue{"password", l.Password})
+	}
+	return out
 }
 
 func settingKeys(s Settings) []keyValue {
@@ -76,6 +86,9 @@ func routeKeys(r Route) []keyValue {
 	}
 	if r.Off {
 		out = append(out, keyValue{"off", true})
+	}
+	if len(r.Lenient) > 0 {
+		out = append(out, keyValue{"lenient", r.Lenient})
 	}
 	return out
 }

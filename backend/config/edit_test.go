@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"proxycache/backend/flow"
 )
 
 // Whatever a window makes of a document, the edited text reads back as exactly that.
@@ -28,6 +30,23 @@ func TestAnyEditReadsBack(t *testing.T) {
 		}
 		reread(t, after, now)
 	})
+}
+
+// What is as it is by default may be written; turning it on does not write it twice.
+func TestADefaultThatIsWrittenIsReplaced(t *testing.T) {
+	text := strings.Replace(sound, "[\"reverse\"]\n", "[\"reverse\"]\nproxy_protocol = false # not yet\nusername = \"\"\n", 1)
+	text = "trusted = [\"10.0.0.1\"]\n" + strings.Replace(text, "to = \"shop\"\n", "to = \"shop\"\noff = false\nwhen = \"\"\n", 1)
+	was := parsed(t, text)
+	now := was.Clone()
+	now.Listen[0].ProxyProtocol, now.Routes[0].Off, now.Routes[0].When = true, true, "method = GET"
+	got, err := Edit([]byte(text), was, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.NewReplacer("proxy_protocol = false", "proxy_protocol = true", "off = false", "off = true", `when = ""`, `when = "method = GET"`).Replace(text)
+	if string(got) != want {
+		t.Errorf("became\n%s\nwant\n%s", got, want)
+	}
 }
 
 // withComments puts a remark behind some lines that are blank, as people do.
@@ -76,6 +95,12 @@ func drawn(t *rapid.T, label string) *Document {
 	d.Listen = []Listen{{Address: "127.0.0.1:" + rapid.SampledFrom([]string{"8080", "9090"}).Draw(t, label), Accept: []string{"reverse"}}}
 	if rapid.Bool().Draw(t, label) {
 		d.Trusted = []string{"10.0.0.0/8"}
+		d.Listen[0].ProxyProtocol = rapid.Bool().Draw(t, label)
+	}
+	if rapid.Bool().Draw(t, label) {
+		l := &d.Listen[0]
+		l.Accept = []string{"forward", "socks5"}
+		l.Username, l.Password = "me", rapid.SampledFrom([]string{"plain", "it's", `"quoted"`, "Zoë ☂", "#x", "back\\slash"}).Draw(t, label)
 	}
 	if rapid.Bool().Draw(t, label) {
 		d.Sections["capture"] = Settings{"body_cap": rapid.SampledFrom([]string{"1MiB", "2MiB"}).Draw(t, label)}
@@ -94,6 +119,9 @@ func drawn(t *rapid.T, label string) *Document {
 		}
 		if len(d.Upstreams) > 0 && rapid.Bool().Draw(t, label) {
 			r.To = d.Upstreams[0].Name
+		}
+		if rapid.Bool().Draw(t, label) {
+			r.Lenient = flow.ToleranceNames()[:rapid.IntRange(0, 3).Draw(t, label)]
 		}
 		d.Routes = append(d.Routes, r)
 	}

@@ -22,9 +22,12 @@ func (d *Document) Expanded(lookup func(string) (string, bool)) (*Document, prob
 	x.texts("trusted", "TRUSTED", out.Trusted)
 	x.texts("pass_through", "PASS_THROUGH", out.PassThrough)
 	for i := range out.Listen {
-		n := strconv.Itoa(i)
-		x.text("listen."+strconv.Itoa(i+1)+".address", "LISTEN_"+n+"_ADDRESS", &out.Listen[i].Address)
-		x.texts("listen."+strconv.Itoa(i+1)+".accept", "LISTEN_"+n+"_ACCEPT", out.Listen[i].Accept)
+		l, where, env := &out.Listen[i], "listen."+strconv.Itoa(i+1), "LISTEN_"+strconv.Itoa(i)
+		x.text(where+".address", env+"_ADDRESS", &l.Address)
+		x.texts(where+".accept", env+"_ACCEPT", l.Accept)
+		l.ProxyProtocol, _ = x.value(where+".proxy_protocol", env+"_PROXY_PROTOCOL", l.ProxyProtocol).(bool) // as it was given
+		x.text(where+".username", env+"_USERNAME", &l.Username)
+		x.text(where+".password", env+"_PASSWORD", &l.Password)
 	}
 	for name, s := range out.Sections {
 		x.settings(name, variableName(name), s)
@@ -38,6 +41,7 @@ func (d *Document) Expanded(lookup func(string) (string, bool)) (*Document, prob
 		where, env := "routes."+r.Name, variableName("routes."+r.Name)
 		x.text(where+".when", env+"_WHEN", &r.When)
 		x.text(where+".to", env+"_TO", &r.To)
+		x.texts(where+".lenient", env+"_LENIENT", r.Lenient)
 		x.cells(r.Name, env+"_CELLS_", r.Cells)
 	}
 	return out, x.problems
@@ -158,6 +162,7 @@ func (d *Document) Clone() *Document {
 	out.Cells = cloneCells(d.Cells)
 	out.Routes = append([]Route{}, d.Routes...)
 	for i := range out.Routes {
+		out.Routes[i].Lenient = append([]string{}, out.Routes[i].Lenient...)
 		out.Routes[i].Cells = cloneCells(out.Routes[i].Cells)
 	}
 	return &out

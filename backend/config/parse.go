@@ -82,8 +82,11 @@ func (r *reader) document(raw map[string]any) *Document {
 	doc.PassThrough = r.texts("pass_through", raw["pass_through"])
 	for i, t := range r.tables("listen", raw["listen"]) {
 		where := "listen." + strconv.Itoa(i+1)
-		r.known(where, t, []string{"address", "accept"})
-		doc.Listen = append(doc.Listen, Listen{Address: r.text(where, t, "address"), Accept: r.texts(where+".accept", t["accept"])})
+		r.known(where, t, []string{"address", "accept", "proxy_protocol", "username", "password"})
+		doc.Listen = append(doc.Listen, Listen{
+			Address: r.text(where, t, "address"), Accept: r.texts(where+".accept", t["accept"]), ProxyProtocol: r.flag(where, t, "proxy_protocol"),
+			Username: r.text(where, t, "username"), Password: r.text(where, t, "password"),
+		})
 	}
 	for name := range r.catalogue.Sections {
 		if v, ok := raw[name]; ok {
@@ -125,11 +128,12 @@ func (r *reader) routes(raw any) []Route {
 		if name, ok := t["name"].(string); ok && name != "" {
 			where = "routes." + name
 		}
-		r.known(where, t, []string{"name", "when", "to", "off", "cells"})
+		r.known(where, t, []string{"name", "when", "to", "off", "lenient", "cells"})
 		route := Route{Name: r.text(where, t, "name"), When: r.text(where, t, "when"), To: r.text(where, t, "to"), Off: r.flag(where, t, "off")}
 		if route.Name == "" && t["name"] == nil {
 			r.fail(where, "a route has no name: add name = \"…\"")
 		}
+		route.Lenient = r.texts(where+".lenient", t["lenient"])
 		route.Cells = r.cells(route.Name, t["cells"])
 		out = append(out, route)
 	}

@@ -259,7 +259,7 @@ func (t *item) set(was, now []keyValue) {
 		switch {
 		case new == nil:
 			t.removeKey(key)
-		case old == nil:
+		case old == nil && !t.has(key): // what is as it is by default may be written all the same
 			t.addKey(*new)
 		default:
 			t.replaceKey(*new)

@@ -270,6 +270,60 @@ type Figures struct {
 	Cells   []Figure      `json:"cells"`
 	Routes  []RouteFigure `json:"routes"`
 	Clients int           `json:"clients"` // open client connections
+	Doors   Doors         `json:"doors"`
+	Pools   []PoolFigure  `json:"pools"`
+}
+
+// PoolFigure is what a pool has of connections to its targets.
+type PoolFigure struct {
+	Pool        string         `json:"pool"` // "" for that of the targets that clients name
+	Connections Connections    `json:"connections"`
+	Targets     []TargetFigure `json:"targets"`
+}
+
+// TargetFigure is what a pool has of connections to one target.
+type TargetFigure struct {
+	Target      string      `json:"target"` // "127.0.0.1:3000", as exchanges name it in sentTo
+	Connections Connections `json:"connections"`
+}
+
+// Connections count those to targets, and what became of exchanges on them.
+type Connections struct {
+	Open    int   `json:"open"`    // with those that are being opened
+	Idle    int   `json:"idle"`    // of open, those that no exchange uses
+	InUse   int   `json:"inUse"`   // of open, the others
+	Waiting int   `json:"waiting"` // exchanges in the queue for one
+	HTTP2   int   `json:"http2"`   // of open, those that speak HTTP/2
+	Streams int   `json:"streams"` // exchanges on them
+	Opened  int64 `json:"opened"`  // since the pool began
+	Reused  int64 `json:"reused"`  // exchanges that went over one that was open
+	// Faults are exchanges that failed since the pool began, by what failed.
+	Faults Faults `json:"faults"`
+}
+
+// Faults count exchanges that failed.
+type Faults struct {
+	Connect  int64 `json:"connect"`  // no address, nothing listens, no way to it
+	TLS      int64 `json:"tls"`      // the handshake, the certificate
+	Timeout  int64 `json:"timeout"`  // of connecting, or of the answer
+	Reset    int64 `json:"reset"`    // the connection ended in the middle
+	Protocol int64 `json:"protocol"` // the answer was no HTTP
+	Crowded  int64 `json:"crowded"`  // there was no connection to be had
+}
+
+// Doors are what clients take of the section limits, and what was refused them since the start.
+type Doors struct {
+	HTTP1   int `json:"http1"`   // open connections
+	HTTP2   int `json:"http2"`   // open connections
+	Tunnels int `json:"tunnels"` // open ones, with WebSockets and event streams
+	Places  int `json:"places"`  // how many connections may be open
+
+	Accepted      int64 `json:"accepted"`      // connections
+	Waited        int64 `json:"waited"`        // connections that had to wait for a place
+	OverPerClient int64 `json:"overPerClient"` // connections refused for connections_per_client
+	OverInFlight  int64 `json:"overInFlight"`  // requests refused for in_flight
+	InFlight      int64 `json:"inFlight"`      // requests under way
+	Highest       int64 `json:"highest"`       // the most that were under way at once
 }
 
 // RouteProbe asks which route would take a request.

@@ -127,7 +127,9 @@ func (c *Core) open() error {
 		return err
 	}
 	c.likes.path = filepath.Join(o.Dir, "preferences.json")
-	c.engine = engine.New(engine.Options{Module: modules.Lookup, Demo: c.demo.Addr(), Refuse: c.refuses, Log: c.log})
+	c.engine = engine.New(engine.Options{
+		Module: modules.Lookup, Demo: c.demo.Addr(), Refuse: c.refuses, Folder: filepath.Dir(o.Config), Log: c.log,
+	})
 	return c.openTraffic()
 }
 
@@ -152,7 +154,7 @@ func (c *Core) openTraffic() error {
 		return err
 	}
 	c.ingress = ingress.New(ingress.Options{
-		Handler: c.recorder, Authority: c.authority, Owner: ports.Owner, Log: c.log,
+		Handler: c.recorder, Authority: c.authority, Folder: filepath.Dir(c.options.Config), Owner: ports.Owner, Log: c.log,
 		Distrusted: func(host, _ string) { c.untrusted.Store(&host) },
 	})
 	listening, err := ingressSettings(running)
@@ -177,8 +179,17 @@ func (c *Core) start() {
 	c.running.Go(func() { c.watchConfig(c.background) })
 }
 
+// Left is what Close still waits for.
+func (c *Core) Left() ingress.Left { return c.ingress.Left() }
+
+// DrainTime is how long the settings let exchanges that run take when everything ends.
+func (c *Core) DrainTime() time.Duration { return c.ingress.DrainTime() }
+
+// writing is how long what was captured may take to be written when everything ends.
+const writing = 10 * time.Second
+
 // Close ends everything in the order of the traffic: doors first, the store last. Running exchanges
-// have until ctx ends.
+// have until ctx ends; what was captured is written all the same.
 func (c *Core) Close(ctx context.Context) error {
 	c.stop()
 	c.running.Wait()
@@ -196,7 +207,9 @@ func (c *Core) closeParts(ctx context.Context) error {
 		c.engine.Close()
 	}
 	if c.recorder != nil {
-		errs = append(errs, c.recorder.Close(ctx))
+		writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), writing)
+		errs = append(errs, c.recorder.Close(writing))
+		cancel()
 	}
 	if c.store != nil {
 		errs = append(errs, c.store.Close())

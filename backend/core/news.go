@@ -10,6 +10,7 @@ import (
 
 	"proxycache/backend/engine"
 	"proxycache/backend/flow"
+	"proxycache/backend/upstream"
 )
 
 const (
@@ -30,6 +31,7 @@ type meters struct {
 
 // tellNews is the heart beat: rows ten times a second, status and figures once a second.
 func (c *Core) tellNews(ctx context.Context) {
+	var memory memory
 	tick := time.NewTicker(newsInterval)
 	defer tick.Stop()
 	for n := 1; ; n++ {
@@ -43,6 +45,7 @@ func (c *Core) tellNews(ctx context.Context) {
 		news.Reset = c.gone.Swap(false)
 		if n%10 == 0 {
 			c.addSlowNews(ctx, &news)
+			memory.beat()
 		}
 		if n%3 == 0 {
 			news.Demo = c.tour.changed()
@@ -61,7 +64,9 @@ func (c *Core) tellNews(ctx context.Context) {
 
 func (c *Core) addSlowNews(ctx context.Context, news *News) {
 	figures := toFigures(c.engine.Sample())
-	figures.Clients = c.ingress.Clients()
+	figures.Pools = toPools(c.engine.Pools())
+	doors := c.ingress.Figures()
+	figures.Clients, figures.Doors = doors.HTTP1+doors.HTTP2+doors.Tunnels, Doors(doors)
 	m := &c.meters
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -94,7 +99,7 @@ func (c *Core) Figures(context.Context, Nothing) (Figures, error) {
 	c.meters.mu.Lock()
 	defer c.meters.mu.Unlock()
 	f := c.meters.figures
-	f.Cells, f.Routes = append([]Figure{}, f.Cells...), append([]RouteFigure{}, f.Routes...)
+	f.Cells, f.Routes, f.Pools = append([]Figure{}, f.Cells...), append([]RouteFigure{}, f.Routes...), append([]PoolFigure{}, f.Pools...)
 	return f, nil
 }
 
@@ -108,6 +113,25 @@ func toFigures(samples []engine.Figure) Figures {
 		f.Cells = append(f.Cells, Figure{Cell: s.Name, Seen: s.Seen, Acted: s.Acted, Failed: s.Failed, Rate: s.Rate, Share: s.Share})
 	}
 	return f
+}
+
+func toPools(pools []engine.PoolFigure) []PoolFigure {
+	out := []PoolFigure{}
+	for _, p := range pools {
+		f := PoolFigure{Pool: p.Name, Connections: toConnections(p.Usage), Targets: []TargetFigure{}}
+		for _, t := range p.Targets {
+			f.Targets = append(f.Targets, TargetFigure{t.Address, toConnections(t.Usage)})
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func toConnections(u upstream.Usage) Connections {
+	return Connections{
+		Open: u.Open, Idle: u.Idle, InUse: u.InUse(), Waiting: u.Waiting, HTTP2: u.Shared, Streams: u.Streams,
+		Opened: u.Opened, Reused: u.Reused, Faults: Faults(u.Faults),
+	}
 }
 
 // sweep removes for good what was deleted a while ago and what the limits no longer allow.

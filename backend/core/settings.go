@@ -246,7 +246,7 @@ func ingressSettings(doc *config.Document) (ingress.Settings, error) {
 		return s, list
 	}
 	for _, l := range doc.Listen {
-		s.Listen = append(s.Listen, ingress.Listener{Address: l.Address, Accept: l.Accept})
+		s.Listen = append(s.Listen, ingress.Listener{Address: l.Address, Accept: l.Accept, ProxyProtocol: l.ProxyProtocol, Username: l.Username, Password: l.Password})
 	}
 	for _, t := range doc.Trusted {
 		if prefix, err := netip.ParsePrefix(t); err == nil {

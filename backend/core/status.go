@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 
 	"proxycache/backend/certs"
 	"proxycache/backend/flow"
+	"proxycache/backend/ingress"
 	"proxycache/backend/problem"
 )
 
@@ -62,16 +64,34 @@ func (c *Core) warnings(capture *problem.Problem) []string {
 	for _, b := range c.ingress.Listeners() {
 		host, _ := flow.SplitAuthority(b.Address)
 		if a, err := netip.ParseAddr(host); err == nil && !a.IsLoopback() {
-			out = append(out, fmt.Sprintf("Others on the network can use the proxy: %s is not a loopback address.", b.Address))
+			if why := exposed(b); why != "" {
+				out = append(out, why)
+			}
 		}
 	}
 	if capture != nil {
 		out = append(out, capture.Message)
 	}
+	for _, p := range append(c.ingress.LimitProblems(), c.ingress.CertificateProblems()...) {
+		out = append(out, p.Message)
+	}
 	if host := c.untrusted.Load(); host != nil {
 		out = append(out, fmt.Sprintf("A program refused our certificate for %s. Trust the authority there: Settings, Certificate.", *host))
 	}
 	return out
+}
+
+// exposed says what others on the network can do with a listener that is not on loopback; "" if that
+// is nothing without its password.
+func exposed(l ingress.Listener) string {
+	proxies := slices.ContainsFunc(l.Accept, func(way string) bool { return way != "reverse" })
+	switch {
+	case proxies && l.Password == "":
+		return fmt.Sprintf("Others on the network can use the proxy: %s is not a loopback address, and wants no password. Set a name and a password in Settings, Listeners.", l.Address)
+	case slices.Contains(l.Accept, "reverse"):
+		return fmt.Sprintf("Others on the network can use the proxy: %s is not a loopback address. It takes requests for your routes from everybody.", l.Address)
+	}
+	return ""
 }
 
 // AuthorityIn is the authority of a data folder, made when there is none yet, and its certificate as

@@ -153,6 +153,10 @@ func splitHead(head []byte) (first string, fields []flow.Field) {
 			first = text
 			continue
 		}
+		if n := len(fields); n > 0 && text != strings.TrimLeft(text, " \t") { // folded (RFC 9112 §5.2)
+			fields[n-1].Value = strings.Trim(fields[n-1].Value+" "+strings.Trim(text, " \t"), " ")
+			continue
+		}
 		name, value, ok := strings.Cut(text, ":")
 		if !ok {
 			name, value = "", text

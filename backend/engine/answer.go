@@ -1,20 +1,19 @@
 package engine
 
 import (
-	"encoding/json"
-	"fmt"
-	"html"
-	"strings"
-
 	"proxycache/backend/flow"
+	"proxycache/backend/page"
 	"proxycache/backend/problem"
 )
 
 // statuses gives each kind of problem in the proxy path its status; the others are ours: 500.
 var statuses = map[problem.Kind]int{
+	problem.BadRequest:  400,
+	problem.SlowClient:  408,
 	problem.NoRoute:     404,
 	problem.ClientLeft:  499, // never reaches anybody; the number nginx logs for it
 	problem.Unavailable: 503,
+	problem.Overloaded:  503,
 	problem.Forbidden:   403,
 	problem.DNS:         502,
 	problem.Refused:     502,
@@ -28,8 +27,12 @@ var statuses = map[problem.Kind]int{
 	problem.Loop:        508,
 }
 
+// retryAfter is when a client may ask again of what is crowded, in seconds: connections become free
+// all the time.
+const retryAfter = "1"
+
 var titles = map[int]string{
-	403: "Forbidden", 404: "No route", 500: "Internal error", 502: "Bad gateway", 503: "Unavailable",
+	400: "Bad request", 403: "Forbidden", 404: "No route", 408: "Request timeout", 500: "Internal error", 502: "Bad gateway", 503: "Unavailable",
 	504: "Gateway timeout", 508: "Loop detected", 499: "Client left",
 }
 
@@ -41,72 +44,27 @@ func answer(x *flow.Exchange) *flow.Response {
 	if !ok {
 		status = 500
 	}
-	contentType, body := page(x, status, p)
+	says := page.Page{Status: status, Title: titles[status], Detail: p.Message, ID: x.ID.String(), Kind: string(p.Kind)}
+	contentType, body := says.In(x.Request.Header.Joined("Accept"))
 	r := flow.NewResponse(status, contentType, body)
 	r.Header.Add("Cache-Control", "no-store")
-	r.Header.Add("Proxy-Status", proxyStatus(p))
+	r.Header.Add("Proxy-Status", page.ProxyStatus(errorOf(p), p.Message))
+	if p.Kind == problem.Overloaded {
+		r.Header.Add("Retry-After", retryAfter)
+	}
 	if x.Request.Method == "HEAD" {
 		r.Body = flow.NoBody
 	}
 	return r
 }
 
-func page(x *flow.Exchange, status int, p *problem.Problem) (contentType string, body []byte) {
-	accept := strings.ToLower(x.Request.Header.Joined("Accept"))
-	switch {
-	case strings.Contains(accept, "text/html"):
-		return "text/html; charset=utf-8", fmt.Appendf(nil, htmlPage, titles[status], status, titles[status], html.EscapeString(p.Message), x.ID)
-	case strings.Contains(accept, "json"):
-		return "application/problem+json", jsonPage(x, status, p)
+// errorOf is the kind as RFC 9209 §2.3 registers it.
+func errorOf(p *problem.Problem) string {
+	if p.Kind == problem.SlowClient {
+		return string(problem.BadRequest)
 	}
-	return "text/plain; charset=utf-8", fmt.Appendf(nil, "%d %s\n\n%s\n\nProxycache exchange %s\n", status, titles[status], p.Message, x.ID)
-}
-
-// jsonPage is a problem document of RFC 9457.
-func jsonPage(x *flow.Exchange, status int, p *problem.Problem) []byte {
-	body, err := json.Marshal(struct {
-		Type     string `json:"type"`
-		Title    string `json:"title"`
-		Status   int    `json:"status"`
-		Detail   string `json:"detail"`
-		Instance string `json:"instance"`
-		Kind     string `json:"kind"`
-	}{"about:blank", titles[status], status, p.Message, "urn:uuid:" + x.ID.String(), string(p.Kind)})
-	if err != nil { // strings and numbers always marshal
-		panic(err)
-	}
-	return append(body, '\n')
-}
-
-// proxyStatus names us and the error (RFC 9209 §2); details is a string of structured fields: ASCII
-// without quotes.
-func proxyStatus(p *problem.Problem) string {
-	details := strings.Map(func(r rune) rune {
-		switch {
-		case r == '"' || r == '\\':
-			return '\''
-		case r < ' ' || r > '~':
-			return -1
-		}
-		return r
-	}, p.Message)
-	kind := string(p.Kind)
 	if _, known := statuses[p.Kind]; !known || p.Kind == problem.Unavailable || p.Kind == problem.Forbidden || p.Kind == problem.ClientLeft {
-		kind = "proxy_internal_error"
+		return "proxy_internal_error"
 	}
-	return fmt.Sprintf("proxycache; error=%s; details=%q", kind, details)
+	return string(p.Kind)
 }
-
-const htmlPage = `<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>%s · Proxycache</title>
-<style>
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
-body { max-width: 40rem; margin: 15vh auto 0; padding: 0 1.5rem }
-h1 { font-size: 1.25rem; margin: 0 0 .5rem } small { opacity: .65 }
-</style>
-<h1>%d %s</h1>
-<p>%s</p>
-<p><small>Proxycache exchange %s</small></p>
-</html>
-`

@@ -20,6 +20,8 @@ type Options struct {
 	Demo string
 	// Refuse names addresses that no pool may dial, asked after resolution.
 	Refuse func(netip.AddrPort) bool
+	// Folder is where relative paths of pools' files begin: the configuration file's.
+	Folder string
 	Log    *slog.Logger
 }
 

@@ -351,6 +351,10 @@ func TestFiguresCountWhatPasses(t *testing.T) {
 	if f := got["upstream/shop/"+strings.TrimPrefix(url, "http://")]; f.Seen != 10 {
 		t.Errorf("the target: %+v", f)
 	}
+	pools := e.Pools()
+	if len(pools) != 2 || pools[0].Name != "" || pools[1].Name != "shop" || pools[1].Opened != 1 || pools[1].Reused != 9 || pools[1].Targets[0].Idle != 1 {
+		t.Errorf("the pools: %+v", pools)
+	}
 }
 
 func TestDiff(t *testing.T) {

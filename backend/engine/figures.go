@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"proxycache/backend/flow"
+	"proxycache/backend/upstream"
 )
 
 // window is how many samples, one a second, the recent figures look back.
@@ -117,5 +120,27 @@ func (e *Engine) Sample() []Figure {
 		})
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out
+}
+
+// PoolFigure is what a pool has of connections at a moment. Name is "" for the pool of the exchanges
+// whose clients name their target.
+type PoolFigure struct {
+	Name string
+	upstream.Stats
+}
+
+// Pools reads the connections of the pools in force, by name.
+func (e *Engine) Pools() []PoolFigure {
+	plan := e.acquire()
+	if plan == nil {
+		return nil
+	}
+	defer plan.release()
+	out := []PoolFigure{{"", plan.forward.Stats()}}
+	for name, p := range plan.pools {
+		out = append(out, PoolFigure{name, p.Stats()})
+	}
+	slices.SortFunc(out, func(a, b PoolFigure) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }

@@ -36,6 +36,9 @@ type route struct {
 	cells []*cell
 	pool  *pool // nil when its cells answer everything
 	count *counter
+	walks sync.Pool // of *walk that have ended
+
+	lenient flow.Tolerance // what it lets pass in heads
 }
 
 type cell struct {
@@ -50,7 +53,8 @@ type cell struct {
 
 type pool struct {
 	*upstream.Pool
-	settings any // to see whether a later plan may go on with it
+	cell     string // what its step in the trail is called: "upstream/shop"
+	settings any    // to see whether a later plan may go on with it
 	count    *counter
 }
 
@@ -99,7 +103,7 @@ func (b *builder) fail(where string, err error) {
 
 func (b *builder) options() upstream.Options {
 	o := b.engine.options
-	return upstream.Options{Demo: o.Demo, Refuse: o.Refuse}
+	return upstream.Options{Demo: o.Demo, Refuse: o.Refuse, Folder: o.Folder}
 }
 
 func (b *builder) upstreams(doc *config.Document) {
@@ -149,7 +153,8 @@ func (b *builder) pool(name string, settings any, before *pool, open func() (*up
 	if err != nil {
 		return nil, err
 	}
-	return &pool{Pool: p, settings: settings, count: b.engine.figures.of("upstream/" + name)}, nil
+	cell := "upstream/" + name
+	return &pool{Pool: p, cell: cell, settings: settings, count: b.engine.figures.of(cell)}, nil
 }
 
 func (b *builder) route(r config.Route, common []*cell) {
@@ -160,6 +165,13 @@ func (b *builder) route(r config.Route, common []*cell) {
 		if out.pool = b.plan.pools[r.To]; out.pool == nil {
 			b.fail(where+".to", problem.New(problem.Invalid, "there is no upstream called %q: define [upstreams.%s] or name another", r.To, r.To))
 		}
+	}
+	for _, name := range r.Lenient {
+		t, ok := flow.ToleranceOf(name)
+		if !ok {
+			b.fail(where+".lenient", schema.Unknown("leniency", name, flow.ToleranceNames()))
+		}
+		out.lenient |= t
 	}
 	out.cells = append(append(out.cells, common...), b.cells(r.Name, r.Cells)...)
 	b.plan.routes = append(b.plan.routes, out)
@@ -278,6 +290,9 @@ type heldBody struct {
 	plan *Plan
 	once sync.Once
 }
+
+// Ready tells that a Read does not wait.
+func (b *heldBody) Ready() bool { return flow.Ready(b.ReadCloser) }
 
 func (b *heldBody) Close() error {
 	err := b.ReadCloser.Close()

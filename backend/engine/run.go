@@ -3,6 +3,7 @@ package engine
 import (
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,16 +15,23 @@ import (
 // run takes x through its route: each cell in order, then the pool.
 func (p *Plan) run(x *flow.Exchange) (*flow.Response, error) {
 	if x.Door == flow.Tunnel {
-		return p.send(x, p.forward)
+		return (&walk{plan: p, now: x.Since()}).send(x, p.forward)
 	}
 	r := p.routeOf(x)
+	if err := lenientWith(x, r); err != nil {
+		return nil, err
+	}
 	if r == nil {
 		return nil, problem.New(problem.NoRoute, "Routing %s %s: no route takes it. Add a route whose condition matches, or send it to the proxy as a forward request.", x.Request.Method, x.Request.URL())
 	}
 	x.Route = r.name
 	r.count.seen.Add(1)
-	walk := &walk{plan: p, route: r}
-	return walk.from(0, x)
+	x.Trail = slices.Grow(x.Trail, len(r.cells)+1)
+	w := r.walk(p, x)
+	response, err := w.from(0, x)
+	w.release()
+	tellTolerated(x)
+	return response, err
 }
 
 // routeOf finds the first route that takes x. A forward exchange that none takes goes where its
@@ -47,8 +55,36 @@ func clientChose(x *flow.Exchange) bool {
 
 // walk is one exchange on its way through the cells of a route.
 type walk struct {
-	plan  *Plan
-	route *route
+	plan   *Plan
+	route  *route
+	meters []meter // one a cell
+	used   int     // of meters
+	// now is when the clock was last read: a cell begins when the one before it handed on, and goes on
+	// when the one behind it is done. That halves the readings.
+	now time.Duration
+}
+
+// walk begins one, with what another has left.
+func (r *route) walk(p *Plan, x *flow.Exchange) *walk {
+	w, ok := r.walks.Get().(*walk)
+	if !ok {
+		w = &walk{route: r, meters: make([]meter, len(r.cells))}
+		for i := range w.meters {
+			m := &w.meters[i]
+			m.walk, m.place, m.cell = w, i, r.cells[i]
+			m.next = m.goOn
+		}
+	}
+	w.plan, w.now = p, x.Since()
+	return w
+}
+
+func (w *walk) release() {
+	for i := range w.meters[:w.used] {
+		w.meters[i].passage = passage{}
+	}
+	w.plan, w.used = nil, 0
+	w.route.walks.Put(w)
 }
 
 func (w *walk) from(i int, x *flow.Exchange) (*flow.Response, error) {
@@ -65,30 +101,32 @@ func (w *walk) from(i int, x *flow.Exchange) (*flow.Response, error) {
 		x.Enter(flow.Step{Cell: c.id, Module: c.module.Name, Verdict: flow.Skipped, Why: "when: " + c.text})
 		return w.from(i+1, x)
 	}
-	m := meter{x: x, cell: c, step: x.Enter(flow.Step{Cell: c.id, Module: c.module.Name})}
-	return m.apply(func(x *flow.Exchange) (*flow.Response, error) { return w.from(i+1, x) })
+	m := &w.meters[i]
+	w.used = max(w.used, i+1)
+	m.passage = passage{x: x, step: x.Enter(flow.Step{Cell: c.id, Module: c.module.Name})}
+	return m.apply()
 }
 
 // end is what stands behind the last cell.
 func (w *walk) end(x *flow.Exchange) (*flow.Response, error) {
 	switch {
 	case w.route.pool != nil:
-		return w.plan.send(x, w.route.pool)
+		return w.send(x, w.route.pool)
 	case clientChose(x):
-		return w.plan.send(x, w.plan.forward)
+		return w.send(x, w.plan.forward)
 	}
 	x.Enter(flow.Step{Cell: "upstream/", Module: "upstream", Verdict: flow.Failed, Why: "the route has no upstream"})
 	return nil, problem.New(problem.NoRoute, "Routing %s %s: no cell of route %q answered, and it has no upstream. Name one with `to`, or add a mock that matches.", x.Request.Method, x.Request.URL(), w.route.name)
 }
 
-func (p *Plan) send(x *flow.Exchange, to *pool) (*flow.Response, error) {
+func (w *walk) send(x *flow.Exchange, to *pool) (*flow.Response, error) {
 	to.count.seen.Add(1)
-	start := x.Since()
-	step := x.Enter(flow.Step{Cell: "upstream/" + x.Upstream, Module: "upstream", Verdict: flow.Picked})
+	start := w.now
+	step := x.Enter(flow.Step{Cell: to.cell, Module: "upstream", Verdict: flow.Picked})
 	response, err := to.Send(x)
 	s := &x.Trail[step]
-	s.Cell = "upstream/" + x.Upstream
-	s.Before = x.Since() - start
+	w.now = x.Since()
+	s.Before = w.now - start
 	if err != nil {
 		s.Verdict = flow.Failed
 		x.Note("error", err.Error())
@@ -102,8 +140,16 @@ func (p *Plan) send(x *flow.Exchange, to *pool) (*flow.Response, error) {
 
 // meter writes the trail of one cell: its time, and what it changed on the way there and back.
 type meter struct {
+	walk  *walk
+	place int // among the cells of the route
+	cell  *cell
+	next  policy.Next // goOn, made once
+	passage
+}
+
+// passage is one exchange on its way through one cell.
+type passage struct {
 	x       *flow.Exchange
-	cell    *cell
 	step    int
 	handed  bool
 	entered time.Duration
@@ -131,24 +177,31 @@ func snap(r *flow.Request) snapshot {
 
 func (s snapshot) line() string { return s.method + " " + s.scheme + "://" + s.authority + s.target }
 
-func (m *meter) apply(next policy.Next) (*flow.Response, error) {
-	m.entered = m.x.Since()
+func (m *meter) apply() (*flow.Response, error) {
+	m.entered = m.walk.now
 	m.request = snap(m.x.Request)
-	response, err := m.cell.policy.Apply(m.x, func(x *flow.Exchange) (*flow.Response, error) {
-		m.leave()
-		m.back, m.backErr = next(x)
-		m.come()
-		return m.back, m.backErr
-	})
+	response, err := m.cell.policy.Apply(m.x, m.next)
 	m.finish(response, err)
 	return response, err
+}
+
+// goOn is the rest of the route, as the cell sees it.
+func (m *meter) goOn(x *flow.Exchange) (*flow.Response, error) {
+	if m.x != x {
+		return nil, problem.New(problem.Internal, "Running cell %q: it handed an exchange on after its turn was over. Report this with what its log says.", m.cell.id)
+	}
+	m.leave()
+	m.back, m.backErr = m.walk.from(m.place+1, x)
+	m.come()
+	return m.back, m.backErr
 }
 
 // leave notes the moment and the changes when the cell hands the exchange on.
 func (m *meter) leave() {
 	s := &m.x.Trail[m.step]
 	m.handed = true
-	s.Before = m.x.Since() - m.entered
+	m.walk.now = m.x.Since()
+	s.Before = m.walk.now - m.entered
 	now := snap(m.x.Request)
 	s.Request.Header = diff(m.request.header, now.header)
 	if m.request.method != now.method || m.request.target != now.target || m.request.authority != now.authority || m.request.scheme != now.scheme {
@@ -160,7 +213,7 @@ func (m *meter) leave() {
 // come notes what the cell is given back.
 func (m *meter) come() {
 	m.x.Resume(m.step)
-	m.backAt = m.x.Since()
+	m.backAt = m.walk.now
 	if m.back != nil {
 		m.header, m.status, m.body = m.back.Header, m.back.Status, m.back.Body
 	}
@@ -169,11 +222,11 @@ func (m *meter) come() {
 func (m *meter) finish(response *flow.Response, err error) {
 	m.x.Resume(m.step)
 	s := &m.x.Trail[m.step]
-	now := m.x.Since()
+	m.walk.now = m.x.Since()
 	if !m.handed {
-		s.Before = now - m.entered
+		s.Before = m.walk.now - m.entered
 	} else {
-		s.After = now - m.backAt
+		s.After = m.walk.now - m.backAt
 	}
 	if m.handed && m.back != nil && response != nil {
 		s.Response.Header = diff(m.header, response.Header)

@@ -11,7 +11,12 @@ import (
 func fieldsOf(head []byte) flow.Header {
 	var out flow.Header
 	for i, line := range bytes.Split(bytes.TrimRight(head, "\r\n"), []byte("\n")) {
-		name, value, ok := strings.Cut(strings.TrimSuffix(string(line), "\r"), ":")
+		text := strings.TrimSuffix(string(line), "\r")
+		if n := len(out); n > 0 && text != strings.TrimLeft(text, " \t") { // folded (RFC 9112 §5.2)
+			out[n-1].Value = strings.Trim(out[n-1].Value+" "+strings.Trim(text, " \t"), " ")
+			continue
+		}
+		name, value, ok := strings.Cut(text, ":")
 		if i > 0 && ok && isToken(name) {
 			out.Add(name, strings.Trim(value, " \t"))
 		}

@@ -119,7 +119,11 @@ func headOf(head []byte) flow.Header {
 	var h flow.Header
 	first := true
 	for line := range strings.Lines(string(head)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && !first {
+		name, value, ok := strings.Cut(line, ":")
+		switch n := len(h); {
+		case n > 0 && line != strings.TrimLeft(line, " \t"): // folded (RFC 9112 §5.2)
+			h[n-1].Value = strings.TrimSpace(h[n-1].Value + " " + strings.TrimSpace(line))
+		case ok && !first:
 			h.Add(name, strings.TrimSpace(value))
 		}
 		first = false

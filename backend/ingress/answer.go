@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"proxycache/backend/flow"
@@ -14,15 +15,19 @@ import (
 func (t *turn) write(r *flow.Response) (again bool) {
 	c := t.client
 	length, empty := t.length(r)
-	again = !t.head.Close && !c.lastAnswer() && length != http1.UntilClose && t.readable()
+	again = !t.head.Close && !c.lastAnswer() && !t.odd() && length != http1.UntilClose && t.readable()
 	h := t.header(r, length, empty, again)
 	empty = empty || length == 0 && r.Body == flow.NoBody
-	c.out.head(r.Status, r.Reason, h, !empty)
+	c.out.head(r.Status, r.Reason, h, !empty && !flow.Ready(r.Body))
 	if empty {
 		if t.complete = c.out.flush() == nil; !t.complete {
 			c.left()
 		}
 		return again
+	}
+	if r.ContentLength < 0 && isEventStream(r.Header) {
+		c.stage.CompareAndSwap(working, endless)
+		defer c.stage.CompareAndSwap(endless, working)
 	}
 	sent, err := t.pass(r, length)
 	if err == nil {
@@ -36,9 +41,21 @@ func (t *turn) write(r *flow.Response) (again bool) {
 	return false
 }
 
+// isEventStream tells an answer that goes on until somebody ends it (HTML §9.2).
+func isEventStream(h flow.Header) bool {
+	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
+}
+
+// odd tells that the request was not answered as others are and had faults of form: its client may
+// mean something else by what follows.
+func (t *turn) odd() bool { return t.head.Tolerated != 0 && t.x.Problem != nil }
+
 // readable tells that the request's body will be behind us when the answer is: else the connection
 // closes, and the answer says so.
-func (t *turn) readable() bool { return t.body.complete.Load() || t.body.short() && !t.expects.Load() }
+func (t *turn) readable() bool {
+	return t.body.complete.Load() || t.body.short() && !t.expects.Load() && !t.body.broken.Load()
+}
 
 // length is what frames the response (RFC 9112 §6); empty says that it has no body whatever its
 // fields say.
@@ -58,13 +75,15 @@ func (t *turn) length(r *flow.Response) (length int64, empty bool) {
 // valid until the next answer.
 func (t *turn) header(r *flow.Response, length int64, empty, again bool) flow.Header {
 	h := t.client.fields[:0]
-	dated, sized := false, false
+	dated, sized, upgrade := false, false, false
 	for _, f := range r.Header {
 		switch {
+		case r.Status == 426 && flow.EqualFold(f.Name, "Upgrade"): // it says what is required (RFC 9110 §15.5.22)
+			upgrade = true
 		case hopByHop(f.Name):
 			continue
 		case len(f.Name) == len("Content-Length") && flow.EqualFold(f.Name, "Content-Length"):
-			if sized || !t.sizeOf(r, &f, length, empty) {
+			if sized || !sizeOf(t.head.Method, r, &f, length, empty) {
 				continue
 			}
 			sized = true
@@ -91,16 +110,19 @@ func (t *turn) header(r *flow.Response, length int64, empty, again bool) flow.He
 	case t.head.Proto == "HTTP/1.0":
 		h.Add("Connection", "keep-alive")
 	}
+	if upgrade {
+		h.Add("Connection", "Upgrade")
+	}
 	t.client.fields = h
 	return h
 }
 
 // sizeOf makes a Content-Length field true, and tells whether it may stand: for HEAD and 304 it is
 // that of the body which is not sent (RFC 9110 §8.6).
-func (t *turn) sizeOf(r *flow.Response, f *flow.Field, length int64, empty bool) bool {
+func sizeOf(method string, r *flow.Response, f *flow.Field, length int64, empty bool) bool {
 	switch {
 	case empty:
-		return t.head.Method == "HEAD" && r.Status >= 200 && r.Status != 204 || r.Status == 304
+		return method == "HEAD" && r.Status >= 200 && r.Status != 204 || r.Status == 304
 	case length < 0:
 		return false
 	}
@@ -119,7 +141,8 @@ func (b brokenBody) Unwrap() error { return b.error }
 // blame, else the client's connection.
 func (t *turn) pass(r *flow.Response, length int64) (sent int64, err error) {
 	out := &t.client.out
-	body := http1.NewBodyWriter(out.w, length)
+	body := &t.framed
+	body.Open(out.w, length)
 	buf := buffers.Get()
 	defer buffers.Put(buf)
 	for {

@@ -17,7 +17,7 @@ func BenchmarkKeepAliveRequest(b *testing.B) {
 		return flow.NewResponse(200, "text/plain", body)
 	})})
 	defer s.Shutdown(b.Context())
-	if err := s.Configure(Settings{Listen: []Listener{{"127.0.0.1:0", everything}}}); err != nil {
+	if err := s.Configure(Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: everything}}}); err != nil {
 		b.Fatal(err)
 	}
 	c, err := net.Dial("tcp", s.Listeners()[0].Address)

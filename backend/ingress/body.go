@@ -19,18 +19,19 @@ var errBodyOver = errors.New("ingress: the exchange is over, its request body ca
 // waits, and after it the connection is the server's again.
 type requestBody struct {
 	turn *turn
-	from *http1.Body
+	from http1.Body
 
 	one sync.Mutex // held by the read that runs
 
 	mu      sync.Mutex
 	closed  bool
 	reading bool
-	idle    time.Duration // between two reads; bodyIdle if 0
+	idle    time.Duration // between two reads; the body timeout if 0
 
 	buffered bool        // all of it came with the head: reading it waits for nothing
 	touched  atomic.Bool // somebody began to read it
 	complete atomic.Bool
+	broken   atomic.Bool // its end will not come: it is malformed, or too slow
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
@@ -73,9 +74,9 @@ func (b *requestBody) enter() error {
 	b.reading = true
 	idle := b.idle
 	if idle == 0 {
-		idle = bodyIdle
+		idle = b.turn.client.server.limits.Load().bodyTimeout
 	}
-	return b.turn.client.conn.SetReadDeadline(time.Now().Add(idle))
+	return b.turn.client.in.readBy(time.Now().Add(idle))
 }
 
 func (b *requestBody) leave() (closed bool) {
@@ -87,11 +88,12 @@ func (b *requestBody) leave() (closed bool) {
 
 // fault is why no more of the body will come.
 func (b *requestBody) fault(err error) error {
+	b.broken.Store(true)
 	if refused, ok := errors.AsType[*http1.Error](err); ok {
-		return problem.Wrap(problem.BadResponse, err, "Reading the request's body: %s. Mend the client.", refused.Reason)
+		return problem.Wrap(problem.BadRequest, err, "Reading the request's body: %s. Mend the client.", refused.Reason)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return problem.Wrap(problem.ReadTimeout, err, "Reading the request's body: the client sent nothing for %s. Send faster, or try again.", bodyIdle)
+		return problem.Wrap(problem.SlowClient, err, "Reading the request's body: the client sent nothing for %s. Send faster, or try again.", b.turn.client.server.limits.Load().bodyTimeout)
 	}
 	b.turn.client.left()
 	return problem.Wrap(problem.ClientLeft, err, "Reading the request's body: the client left before its end. Try again.")
@@ -102,7 +104,7 @@ func (b *requestBody) Close() error {
 	b.mu.Lock()
 	b.closed = true
 	if b.reading {
-		_ = b.turn.client.conn.SetReadDeadline(longAgo) // a closed connection ends the read too
+		_ = b.turn.client.in.readBy(longAgo) // a closed connection ends the read too
 	}
 	b.mu.Unlock()
 	b.one.Lock() // until that read is over
@@ -124,10 +126,10 @@ func (b *requestBody) short() bool {
 
 // drain reads the rest of a closed body.
 func (b *requestBody) drain() (complete bool) {
-	if b.turn.client.conn.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+	if b.turn.client.in.readBy(time.Now().Add(drainTime)) != nil {
 		return false
 	}
-	_, _ = io.CopyN(io.Discard, b.from, drainBytes) // Done says whether that was all
+	_, _ = io.CopyN(io.Discard, &b.from, drainBytes) // Done says whether that was all
 	b.complete.Store(b.from.Done())
 	return b.from.Done()
 }
@@ -143,4 +145,6 @@ func (t *turn) readUnasked() {
 
 // finishReading brings the connection to the next request; false when the body before it is too long
 // or does not come.
-func (t *turn) finishReading() bool { return t.body.complete.Load() || t.body.drain() }
+func (t *turn) finishReading() bool {
+	return t.body.complete.Load() || !t.body.broken.Load() && t.body.drain()
+}

@@ -12,14 +12,7 @@ import (
 
 	"proxycache/backend/flow"
 	"proxycache/backend/http1"
-)
-
-// What a connection may take, by idleness: a stream that moves may take hours.
-const (
-	idleBetween = 60 * time.Second // from an answer to the next request
-	headWithin  = 10 * time.Second // from a head's first byte to its last
-	bodyIdle    = 30 * time.Second // between two reads of a body
-	writeIdle   = 30 * time.Second // one write
+	"proxycache/backend/socket"
 )
 
 // stage is what a connection is doing, as far as a shutdown must know.
@@ -28,7 +21,7 @@ type stage = int32
 const (
 	waiting stage = iota // for a request: it may be closed
 	working              // on an exchange: it may end
-	endless              // a tunnel or an upgraded connection: it has no end of its own
+	endless              // a tunnel, an upgraded connection, an event stream: it has no end of its own
 	shared               // HTTP/2: its streams tell what it works on
 	closing
 )
@@ -39,7 +32,8 @@ type client struct {
 	server *Server
 	bound  *bound
 	raw    net.Conn // the TCP connection
-	conn   net.Conn // what is spoken on: raw, or TLS on top of it
+	plain  *socket.Conn
+	conn   net.Conn // what is spoken on: raw, by way of plain, or TLS on top of it
 	in     input
 	out    output
 	reader *http1.Reader
@@ -49,6 +43,9 @@ type client struct {
 	facts   flow.Conn
 	address netip.AddrPort
 	fields  flow.Header // scratch for an answer's header
+	bounds  *bounds     // that the reader keeps
+	origin  netip.Addr  // what it counts for, once entered
+	entered bool
 
 	stage   atomic.Int32 // see stage
 	streams streams      // where HTTP/2 is spoken
@@ -59,28 +56,31 @@ type client struct {
 }
 
 func newClient(s *Server, b *bound, conn net.Conn) *client {
-	c := &client{server: s, bound: b, raw: conn, conn: conn, scheme: "http"}
+	c := &client{server: s, bound: b, raw: conn, plain: socket.Of(conn), conn: conn, scheme: "http"}
 	c.facts = flow.Conn{Local: conn.LocalAddr().String(), Remote: conn.RemoteAddr().String()}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		c.address = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
 	}
 	c.in.client, c.out.client = c, c
-	c.reader = http1.NewReader(&c.in, http1.Limits{})
+	c.bounds = s.limits.Load()
+	c.reader = http1.NewReader(&c.in, c.bounds.head)
+	c.reader.Tolerate(flow.RequestTolerances) // the route decides
 	return c
 }
 
 // serve speaks with the client until the connection ends.
 func (c *client) serve() {
 	defer c.close()
-	c.in.await()
-	switch first, err := c.reader.Peek(1); {
-	case err != nil:
+	if c.bound.ways.Load().proxied && !c.introduced() {
 		return
-	case first[0] == tlsHandshake:
-		host, _ := flow.SplitAuthority(c.facts.Local)
-		c.serveTLS(host)
-	default:
-		c.serveHTTP()
+	}
+	if !c.enter() {
+		c.turnAway()
+		return
+	}
+	c.in.await()
+	if start, err := c.first(); err == nil {
+		c.speak(start[0])
 	}
 }
 
@@ -90,11 +90,32 @@ func (c *client) close() {
 	p := recover()
 	_ = c.conn.Close() // takes leave, where TLS has words for it
 	c.cut()
+	c.leave()
 	if p != nil {
+		if t := c.turn; t != nil { // only this goroutine sets it
+			t.release()
+		}
 		c.server.options.Log.Error("serving a connection failed", "client", c.facts.Remote, "panic", p, "stack", string(debug.Stack()))
 		return // somebody may still read the request's body through the reader
 	}
 	c.reader.Release()
+}
+
+// first waits for the first byte of what the client says next. It waits long without the reader's
+// buffer: thousands may.
+func (c *client) first() ([]byte, error) {
+	c.in.brief = true
+	start, err := c.reader.Peek(1)
+	c.in.brief = false
+	if err == nil || c.in.phase != between || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return start, err
+	}
+	c.reader.Rest()
+	c.fields = nil
+	if err := c.in.doze(); err != nil {
+		return nil, err
+	}
+	return c.reader.Peek(1)
 }
 
 // serveHTTP answers one request after another (RFC 9112 §9.3).
@@ -107,18 +128,35 @@ func (c *client) serveHTTP() {
 // next answers one request, and tells whether another may follow.
 func (c *client) next() bool {
 	c.in.await()
+	if _, err := c.first(); err != nil {
+		return false
+	}
+	if b := c.server.limits.Load(); b != c.bounds {
+		c.bounds = b
+		c.reader.Limit(b.head)
+	}
 	head, err := c.reader.ReadRequest()
 	if err != nil {
 		c.refuseHead(err)
 		return false
 	}
 	if head.Method == "CONNECT" {
-		c.answerConnect(head)
+		if head.Tolerated != 0 { // it takes no route
+			c.refuseHead(&http1.Error{Status: 400, Reason: head.Tolerated.Faults()})
+			return false
+		}
+		if refused := c.stranger(head); refused != nil {
+			return c.challenge(head, refused)
+		}
+		c.answerConnect(head, byConnect{})
 		return false
 	}
 	t := c.newTurn(head)
 	if refused := t.address(); refused != nil {
-		c.refuse(refused)
+		if refused.status == 407 {
+			return c.challenge(head, refused)
+		}
+		c.refuseRequest(head, refused)
 		return false
 	}
 	return t.run()
@@ -131,7 +169,7 @@ func (c *client) refuseHead(err error) {
 		return
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) && c.in.phase == inHead {
-		c.refuse(&refusal{408, "The request's header did not arrive within " + headWithin.String() + "."})
+		c.refuse(&refusal{408, "The request's header did not arrive within " + c.bounds.headerTimeout.String() + "."})
 	}
 }
 
@@ -141,11 +179,13 @@ func (c *client) trusted() bool { return c.server.rules.Load().trusts(c.address.
 // lastAnswer tells that the connection closes after the next answer.
 func (c *client) lastAnswer() bool { return c.bound.gone.Load() || c.server.draining.Load() }
 
-// dismiss ends the connection when it works on nothing that has an end. Any goroutine may call it.
+// dismiss ends the connection when it works on nothing. Any goroutine may call it.
 func (c *client) dismiss() {
-	now := c.stage.Load()
-	if c.stage.CompareAndSwap(waiting, closing) || now == endless || now == shared && c.streams.none() {
+	switch {
+	case c.stage.CompareAndSwap(waiting, closing):
 		c.cut()
+	case c.stage.Load() == shared:
+		c.streams.drain()
 	}
 }
 
@@ -156,7 +196,7 @@ func (c *client) cut() {
 	c.over = true
 	c.mu.Unlock()
 	if t != nil {
-		t.cancel()
+		t.ctx.cancel()
 	}
 	_ = c.raw.Close() // the connection is given up: what it says of that helps nobody
 }
@@ -168,7 +208,7 @@ func (c *client) begin(t *turn) {
 	over := c.over
 	c.mu.Unlock()
 	if over {
-		t.cancel()
+		t.ctx.cancel()
 	}
 }
 
@@ -226,6 +266,8 @@ func (c *client) rest() *joined {
 	ahead := append(append([]byte{}, c.reader.Buffered()...), c.in.ahead...)
 	c.in.ahead = nil
 	_ = c.conn.SetDeadline(time.Time{}) // a closed connection says so at the next read
+	c.in.until.Store(0)
+	c.out.until = time.Time{}
 	return &joined{Conn: c.conn, ahead: ahead}
 }
 
@@ -234,18 +276,9 @@ type joined struct {
 	net.Conn
 	ahead []byte
 	host  string // where a TLS client that names no host connected to
+	ours  bool   // the client was shown a leaf of our authority
 
-	client *client       // whose it is; set with over
-	over   chan struct{} // closed with the connection; nil where nobody waits for that
-	once   sync.Once
-}
-
-// Close closes the connection.
-func (j *joined) Close() error {
-	if j.over != nil {
-		j.once.Do(func() { close(j.over) })
-	}
-	return j.Conn.Close()
+	client *client // whose it is; set with host
 }
 
 func (j *joined) Read(p []byte) (int, error) {
@@ -255,6 +288,15 @@ func (j *joined) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return j.Conn.Read(p)
+}
+
+// waiting is how many bytes come before those of the connection.
+func (j *joined) waiting() int { return len(j.ahead) }
+
+// socket is the TCP connection below, where nothing lies between; else nil.
+func (j *joined) socket() *net.TCPConn {
+	tcp, _ := j.Conn.(*net.TCPConn)
+	return tcp
 }
 
 // CloseWrite ends our side alone.

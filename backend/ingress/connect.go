@@ -25,9 +25,9 @@ func (s *Server) connectProxy() *goproxy.ProxyHttpServer {
 	p := goproxy.NewProxyHttpServer()
 	p.Logger = debugLog{s.options.Log}
 	p.Tr, p.ConnectDial = &http.Transport{}, nil // its own would read proxies from the environment
-	p.OnRequest(goproxy.ReqConditionFunc(refusesConnect)).HijackConnect(hijack((*client).refuseConnect))
-	p.OnRequest(goproxy.ReqConditionFunc(s.passesThrough)).HijackConnect(hijack((*client).tunnel))
-	p.OnRequest().HijackConnect(hijack((*client).look))
+	p.OnRequest(goproxy.ReqConditionFunc(refusesConnect)).HijackConnect(hijack((*connecting).refuse))
+	p.OnRequest(goproxy.ReqConditionFunc(s.passesThrough)).HijackConnect(hijack((*connecting).tunnel))
+	p.OnRequest().HijackConnect(hijack((*connecting).look))
 	return p
 }
 
@@ -38,19 +38,35 @@ func (d debugLog) Printf(format string, args ...any) {
 	d.log.Debug(strings.TrimSpace(fmt.Sprintf(format, args...)), "from", "goproxy")
 }
 
-// connecting is a CONNECT on its way through goproxy: the request's context holds it for the
+// asking is how a client asked for a connection to a target, and how it hears what becomes of it: in
+// the words of CONNECT or of SOCKS5.
+type asking interface {
+	// taken tells whether a listener takes it.
+	taken(*ways) bool
+	// refuse says that it is not taken.
+	refuse(*client)
+	// granted is what the client hears where it must speak before its target can be known.
+	granted() []byte
+	// opened is what it hears when the target is there.
+	opened(*turn, *flow.Response) []byte
+	// failed tells that it is not there.
+	failed(*turn, *flow.Response)
+}
+
+// connecting is such a wish on its way through goproxy: the request's context holds it for the
 // conditions, and the connection handed over is it, for the hijacks.
 type connecting struct {
 	net.Conn
 	client *client
 	head   *http1.Head
+	asking asking
 }
 
 type connectingKey struct{}
 
 func refusesConnect(r *http.Request, _ *goproxy.ProxyCtx) bool {
 	c, ok := r.Context().Value(connectingKey{}).(*connecting)
-	return !ok || c.client.via != "" || !c.client.bound.ways.Load().connect
+	return !ok || c.client.via != "" || !c.asking.taken(c.client.bound.ways.Load())
 }
 
 func (s *Server) passesThrough(r *http.Request, _ *goproxy.ProxyCtx) bool {
@@ -58,10 +74,10 @@ func (s *Server) passesThrough(r *http.Request, _ *goproxy.ProxyCtx) bool {
 	return s.rules.Load().pass.match(host)
 }
 
-func hijack(way func(*client, *http1.Head)) func(*http.Request, net.Conn, *goproxy.ProxyCtx) {
+func hijack(way func(*connecting)) func(*http.Request, net.Conn, *goproxy.ProxyCtx) {
 	return func(_ *http.Request, conn net.Conn, _ *goproxy.ProxyCtx) {
 		if c, ok := conn.(*connecting); ok {
-			way(c.client, c.head)
+			way(c)
 		}
 	}
 }
@@ -74,17 +90,59 @@ func (c *connecting) WriteHeader(int)     {}
 // Hijack hands the connection over.
 func (c *connecting) Hijack() (net.Conn, *bufio.ReadWriter, error) { return c, nil, nil }
 
-// answerConnect has goproxy decide on a CONNECT; the connection is of no use to others after it.
-func (c *client) answerConnect(head *http1.Head) {
-	via := &connecting{Conn: c.conn, client: c, head: head}
+// answerConnect has goproxy decide on the wish for a connection to head's target; the client's
+// connection is of no use to others after it.
+func (c *client) answerConnect(head *http1.Head, by asking) {
+	via := &connecting{Conn: c.conn, client: c, head: head, asking: by}
 	r := (&http.Request{
 		Method: http.MethodConnect, URL: &url.URL{Host: head.Target}, Host: head.Target, RequestURI: head.Target,
-		Proto: head.Proto, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, RemoteAddr: c.facts.Remote,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, RemoteAddr: c.facts.Remote,
 	}).WithContext(context.WithValue(context.Background(), connectingKey{}, via))
 	c.server.connect.ServeHTTP(via, r)
 }
 
-func (c *client) refuseConnect(*http1.Head) {
+func (c *connecting) refuse() { c.asking.refuse(c.client) }
+
+// tunnel carries the bytes untouched, as an exchange of its own. The client hears that they pass when
+// the target is there.
+func (c *connecting) tunnel() { c.newTunnel().run() }
+
+func (c *connecting) newTunnel() *turn {
+	t := c.client.newTurn(c.head)
+	t.door, t.asking = flow.Tunnel, c.asking
+	t.request.Authority, t.request.Target = c.head.Target, ""
+	return t
+}
+
+// look grants the wish and looks what the client speaks: TLS is opened, HTTP read, and all else
+// carried untouched.
+func (c *connecting) look() {
+	client := c.client
+	if _, err := client.out.Write(c.asking.granted()); err != nil {
+		return
+	}
+	client.via = c.head.Target
+	switch client.spoken() {
+	case spokenTLS:
+		host, _ := flow.SplitAuthority(client.via)
+		client.serveTLS(host)
+	case spokenHTTP:
+		client.serveHTTP()
+	case spokenH2:
+		client.serveClearH2()
+	case spokenElse:
+		t := c.newTunnel()
+		t.answered = true
+		t.run()
+	}
+}
+
+// byConnect is a CONNECT of HTTP.
+type byConnect struct{}
+
+func (byConnect) taken(w *ways) bool { return w.connect }
+
+func (byConnect) refuse(c *client) {
 	if c.via != "" {
 		c.refuse(&refusal{403, "A CONNECT inside a CONNECT is not taken. Send it to the proxy itself."})
 		return
@@ -94,35 +152,19 @@ func (c *client) refuseConnect(*http1.Head) {
 
 const connected = "HTTP/1.1 200 Connection established\r\n\r\n"
 
-// tunnel carries a CONNECT's bytes untouched, as an exchange of its own. The 200 is sent when the
-// target is there.
-func (c *client) tunnel(head *http1.Head) { c.newTunnel(head).run() }
+func (byConnect) granted() []byte { return []byte(connected) }
 
-func (c *client) newTunnel(head *http1.Head) *turn {
-	t := c.newTurn(head)
-	t.door = flow.Tunnel
-	t.request.Authority, t.request.Target = head.Target, ""
-	return t
+func (byConnect) opened(t *turn, r *flow.Response) []byte {
+	reason := r.Reason
+	if reason == "" {
+		reason = "Connection established"
+	}
+	return http1.AppendResponse(nil, "HTTP/1.1", r.Status, reason, t.upgradeHeader(r))
 }
 
-// look answers a CONNECT and looks what the client speaks: TLS is opened, HTTP read, and all else
-// carried untouched.
-func (c *client) look(head *http1.Head) {
-	if _, err := c.out.Write([]byte(connected)); err != nil {
-		return
-	}
-	c.via = head.Target
-	switch c.spoken() {
-	case spokenTLS:
-		host, _ := flow.SplitAuthority(c.via)
-		c.serveTLS(host)
-	case spokenHTTP:
-		c.serveHTTP()
-	case spokenElse:
-		t := c.newTunnel(head)
-		t.answered = true
-		t.run()
-	}
+func (byConnect) failed(t *turn, r *flow.Response) {
+	t.head.Close = true // what the client sends next may be meant for the target
+	t.write(r)
 }
 
 type language int
@@ -131,17 +173,16 @@ const (
 	spokenNothing language = iota // the client left
 	spokenTLS
 	spokenHTTP
+	spokenH2 // in the clear
 	spokenElse
 )
 
-const (
-	tlsHandshake = 0x16 // the first byte of a ClientHello's record (RFC 8446 §5.1)
-	// silence is how long a client may say nothing before its server is taken for the one that speaks
-	// first, as in SSH, SMTP and MySQL.
-	silence = time.Second
-)
+// silence is how long a client may say nothing before its server is taken for the one that speaks
+// first, as in SSH, SMTP and MySQL.
+const silence = time.Second
 
-// spoken finds out what the client speaks without consuming it.
+// spoken finds out what the client speaks without consuming it. Who has begun a word may take as long
+// for it as for a request's header.
 func (c *client) spoken() language {
 	c.in.phase, c.in.headBy = inHead, time.Now().Add(silence)
 	for n := 1; ; n++ {
@@ -153,12 +194,16 @@ func (c *client) spoken() language {
 			return spokenNothing
 		case start[0] == tlsHandshake:
 			return spokenTLS
+		case n == 1:
+			c.in.headBy = time.Now().Add(c.bounds.headerTimeout)
 		}
 		whole, possible := startsRequest(string(start))
-		if whole {
+		switch {
+		case whole:
 			return spokenHTTP
-		}
-		if !possible {
+		case string(start) == preface:
+			return spokenH2
+		case !possible && !strings.HasPrefix(preface, string(start)):
 			return spokenElse
 		}
 	}

@@ -242,7 +242,7 @@ func tunnels(t *testing.T) (flow.HandlerFunc, chan net.Conn, chan *flow.Exchange
 func TestAHostThatIsPassedThroughIsTunnelled(t *testing.T) {
 	handler, targets, seen := tunnels(t)
 	h := openQuiet(t, handler)
-	h.configure(Settings{Listen: []Listener{{"127.0.0.1:0", everything}}, PassThrough: []string{"*.bank.test"}})
+	h.configure(Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: everything}}, PassThrough: []string{"*.bank.test"}})
 	talk := h.dial()
 	talk.say("CONNECT www.bank.test:443 HTTP/1.1\r\nHost: www.bank.test:443\r\n\r\n\x16\x03\x01")
 	talk.hear(connected)
@@ -260,7 +260,7 @@ func TestAHostThatIsPassedThroughIsTunnelled(t *testing.T) {
 
 func TestATunnelToNowhereIsAnswered(t *testing.T) {
 	h := openQuiet(t, func(*flow.Exchange) *flow.Response { return text(502, "no such host") })
-	h.configure(Settings{Listen: []Listener{{"127.0.0.1:0", everything}}, PassThrough: []string{"bank.test"}})
+	h.configure(Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: everything}}, PassThrough: []string{"bank.test"}})
 	talk := h.dial()
 	talk.say("CONNECT bank.test:443 HTTP/1.1\r\nHost: bank.test:443\r\n\r\n")
 	if r, body := talk.answer("GET"); r.StatusCode != 502 || body != "no such host" {

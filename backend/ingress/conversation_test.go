@@ -207,7 +207,7 @@ func TestABrokenRequestBodyIsAProblem(t *testing.T) {
 	})
 	talk := h.dial()
 	talk.say("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
-	if err := receive(t, faults, "the fault"); problem.KindOf(err) != problem.BadResponse {
+	if err := receive(t, faults, "the fault"); problem.KindOf(err) != problem.BadRequest {
 		t.Errorf("malformed chunks give %v", err)
 	}
 	talk.answer("POST")

@@ -1,324 +1,223 @@
 package ingress
 
 import (
-	"context"
-	"io"
-	"log/slog"
 	"net"
-	"net/http"
-	"slices"
+	"runtime/debug"
 	"strconv"
-	"strings"
 	"sync"
 
 	"proxycache/backend/flow"
+	"proxycache/backend/http1"
+	"proxycache/backend/http2"
 )
 
-// h2 serves HTTP/2 connections through net/http: it is the one place besides goproxy's adapter that
-// knows its types. Connections come from a listener that is fed by hand.
-type h2 struct {
-	server http.Server
-	start  sync.Once
-	conns  chan net.Conn
-	closed chan struct{}
-	close  sync.Once
+// streams are the requests of a connection that speaks HTTP/2.
+type streams struct {
+	mu      sync.Mutex
+	conn    *http2.Conn // nil where something else is spoken
+	bounds  *bounds     // that it keeps
+	running int
+	endless map[*stream]struct{} // those of them that have no end of their own
 }
 
-func newH2(log *slog.Logger) *h2 {
-	h := &h2{conns: make(chan net.Conn), closed: make(chan struct{})}
-	h.server = http.Server{
-		Handler:     http.HandlerFunc(serveStream),
-		IdleTimeout: idleBetween, ReadHeaderTimeout: headWithin, MaxHeaderBytes: 64 << 10,
-		HTTP2:    &http.HTTP2Config{WriteByteTimeout: writeIdle},
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
-			if spoken, ok := conn.(interface{ NetConn() net.Conn }); ok {
-				if j, ok := spoken.NetConn().(*joined); ok {
-					return context.WithValue(ctx, clientKey{}, j.client)
-				}
-			}
-			return ctx
-		},
-	}
-	return h
-}
-
-type clientKey struct{}
-
-func (h *h2) Accept() (net.Conn, error) {
-	select {
-	case conn := <-h.conns:
-		return conn, nil
-	case <-h.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (h *h2) Close() error {
-	h.stop()
-	return nil
-}
-
-// stop lets nobody wait for being accepted any more.
-func (h *h2) stop() { h.close.Do(func() { close(h.closed) }) }
-
-func (h *h2) Addr() net.Addr { return &net.TCPAddr{} }
-
-// serve hands a connection over; false after the server was shut down.
-func (h *h2) serve(conn net.Conn) bool {
-	h.start.Do(func() { go func() { _ = h.server.Serve(h) }() }) // it ends by Shutdown alone, and says so
-	select {
-	case h.conns <- conn:
-		return true
-	case <-h.closed:
-		return false
-	}
-}
-
-// serveH2 serves the HTTP/2 client inside conn, which stands on inner, until it is gone.
-func (c *client) serveH2(conn net.Conn, inner *joined) {
-	inner.client, inner.over = c, make(chan struct{})
+// serveH2 serves the HTTP/2 client inside conn until it is gone.
+func (c *client) serveH2(conn net.Conn) {
+	s := &c.streams
+	s.mu.Lock()
+	s.bounds = c.server.limits.Load()
+	s.conn = http2.New(conn, c, s.bounds.http2())
+	s.mu.Unlock()
 	c.stage.Store(shared)
-	if c.server.draining.Load() || !c.server.h2.serve(conn) {
-		return
-	}
 	if c.server.draining.Load() { // a shutdown that looked before
 		c.dismiss()
 	}
-	<-inner.over
-	c.streams.end()
+	if err := s.conn.Serve(); err != nil {
+		c.server.options.Log.Debug("an HTTP/2 connection ended", "client", c.facts.Remote, "why", err)
+	}
 }
 
-// streams counts the requests of an HTTP/2 connection.
-type streams struct {
-	mu      sync.Mutex
-	begun   int
-	running int
-	over    chan struct{} // closed with the last of them; nil while the connection lives
+func (b *bounds) http2() http2.Options {
+	return http2.Options{
+		Streams: b.Streams, HeaderSize: b.head.Head, HeaderFields: b.head.Fields, TargetSize: b.head.Target,
+		HeaderTimeout: b.headerTimeout, BodyTimeout: b.bodyTimeout, WriteTimeout: b.writeTimeout, KeepAlive: b.keepAlive,
+	}
 }
 
-// begin counts one more; false when the connection is over.
-func (s *streams) begin() (first, ok bool) {
+func (s *streams) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over != nil {
-		return false, false
-	}
-	s.begun++
 	s.running++
-	return s.begun == 1, true
 }
 
-func (s *streams) done() {
+func (s *streams) end(ended *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running--
-	if s.over != nil && s.running == 0 {
-		close(s.over)
-	}
+	delete(s.endless, ended)
 }
 
-func (s *streams) none() bool {
+// lasts says that one has no end of its own.
+func (s *streams) lasts(one *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.running == 0
+	if s.endless == nil {
+		s.endless = map[*stream]struct{}{}
+	}
+	s.endless[one] = struct{}{}
 }
 
-// end lets none begin any more and waits for those that run: net/http gives up a connection before
-// its handlers have returned.
-func (s *streams) end() {
+// count is how many run, and how many of these have no end of their own.
+func (s *streams) count() (running, endless int) {
 	s.mu.Lock()
-	s.over = make(chan struct{})
-	if s.running == 0 {
-		close(s.over)
+	defer s.mu.Unlock()
+	return s.running, len(s.endless)
+}
+
+// drain lets none begin any more; the connection closes after the last.
+func (s *streams) drain() {
+	s.mu.Lock()
+	conn := s.conn
+	s.mu.Unlock()
+	if conn != nil {
+		conn.Drain()
+	}
+}
+
+// cutEndless ends those that have no end of their own, where no others run.
+func (s *streams) cutEndless() {
+	s.mu.Lock()
+	var cut []*stream
+	if s.running == len(s.endless) {
+		for one := range s.endless {
+			cut = append(cut, one)
+		}
 	}
 	s.mu.Unlock()
-	<-s.over
+	for _, one := range cut {
+		one.wasCut.Store(true)
+		one.wire.Reset(http2.Cancel, "the proxy is closing")
+	}
 }
 
-// stream is one request of an HTTP/2 connection and its answer.
-type stream struct {
-	client  *client
-	w       http.ResponseWriter
-	r       *http.Request
-	request flow.Request
-	x       *flow.Exchange
-
-	mu    sync.Mutex
-	begun bool // the final answer has begun: no interim one any more
+// adopt puts limits in force that were changed since the last request.
+func (s *streams) adopt(b *bounds) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bounds != b {
+		s.bounds = b
+		s.conn.Limit(b.http2())
+	}
 }
 
-func serveStream(w http.ResponseWriter, r *http.Request) {
-	c, ok := r.Context().Value(clientKey{}).(*client)
-	if !ok {
-		panic(http.ErrAbortHandler) // not one of our connections
+// ServeStream answers one request of an HTTP/2 connection. A panic, a fault of ours, ends its stream
+// alone.
+func (c *client) ServeStream(wire *http2.Stream) {
+	s := &stream{client: c, wire: wire}
+	c.streams.begin()
+	defer func() {
+		if p := recover(); p != nil {
+			c.server.options.Log.Error("serving a request failed", "client", c.facts.Remote, "panic", p, "stack", string(debug.Stack()))
+		}
+		s.release()
+		c.streams.end(s)
+	}()
+	c.streams.adopt(c.server.limits.Load())
+	if c.lastAnswer() {
+		c.streams.drain()
 	}
-	first, ok := c.streams.begin()
-	if !ok {
-		panic(http.ErrAbortHandler)
-	}
-	defer c.streams.done()
-	switch {
-	case r.Method == http.MethodConnect:
-		http.Error(w, "A CONNECT inside a connection to the proxy is not taken. Send it to the proxy in the clear.", http.StatusForbidden)
+	if refused := s.address(); refused != nil {
+		s.refuse(refused)
 		return
-	case c.via == "" && !c.bound.ways.Load().reverse:
-		http.Error(w, notReverse, http.StatusForbidden)
-		return
 	}
-	s := c.newStream(w, r)
-	s.x.ClientConn.Reused = !first
-	s.answer(c.server.options.Handler.Handle(s.x))
+	s.run()
 }
 
-func (c *client) newStream(w http.ResponseWriter, r *http.Request) *stream {
-	s := &stream{client: c, w: w, r: r}
+// address finds the door and the place that the request names.
+func (s *stream) address() *refusal {
+	c, r := s.client, &s.wire.Request
+	accept := c.bound.ways.Load()
+	s.door = flow.Reverse
 	s.request = flow.Request{
-		Method: r.Method, Scheme: c.scheme, Authority: r.Host, Target: r.RequestURI, Proto: r.Proto,
-		Header: fromMap(r.Header), Body: flow.NoBody, ContentLength: r.ContentLength,
+		Method: r.Method, Scheme: c.scheme, Authority: r.Authority, Target: r.Path, Proto: "HTTP/2.0",
+		Header: r.Header, Body: flow.NoBody, ContentLength: r.Length,
 	}
-	door := flow.Reverse
-	if c.via != "" {
-		door, s.request.Authority = flow.Intercept, c.inside(r.Host)
-	}
-	if r.ContentLength != 0 {
-		s.request.Body = &streamBody{ReadCloser: r.Body, stream: s}
-	}
-	s.x = flow.NewExchange(r.Context(), door, &s.request)
-	s.x.Client, s.x.Trusted, s.x.ClientConn = c.address, c.trusted(), c.facts
-	s.x.Interim = s.interim
-	return s
-}
-
-// fromMap makes an ordered header of net/http's, which has lost the order: by name, in lower case as
-// HTTP/2 has it.
-func fromMap(m http.Header) flow.Header {
-	h := make(flow.Header, 0, len(m))
-	for name, values := range m {
-		name = strings.ToLower(name)
-		for _, v := range values {
-			h.Add(name, v)
-		}
-	}
-	slices.SortStableFunc(h, func(a, b flow.Field) int { return strings.Compare(a.Name, b.Name) })
-	return h
-}
-
-// streamBody fills in the trailer at its end.
-type streamBody struct {
-	io.ReadCloser
-	stream *stream
-}
-
-func (b *streamBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF && len(b.stream.r.Trailer) > 0 {
-		b.stream.request.Trailer = fromMap(b.stream.r.Trailer)
-	}
-	return n, err
-}
-
-// interim passes a 1xx on. net/http answers an Expect itself, at the body's first read.
-func (s *stream) interim(status int, h flow.Header) {
-	if status < 102 || status > 199 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.begun {
-		return
-	}
-	fillMap(s.w.Header(), h)
-	s.w.WriteHeader(status)
-	clear(s.w.Header())
-}
-
-func fillMap(to http.Header, h flow.Header) {
-	for _, f := range h {
-		if !hopByHop(f.Name) {
-			to.Add(f.Name, f.Value)
-		}
-	}
-}
-
-// answer gives the response to the client and ends the exchange. What cannot be completed is ended by
-// a reset of the stream.
-func (s *stream) answer(r *flow.Response) {
-	x := s.x
-	complete := !r.Cut && r.Upgraded == nil && s.r.Context().Err() == nil && s.write(r)
-	x.Timing.Done = x.Since()
-	if !complete && s.r.Context().Err() != nil && x.Problem == nil {
-		x.Problem = whyCancelled(!s.client.wasCut(), &s.request)
-	}
-	_ = s.r.Body.Close() // what comes late is nobody's
-	closeAll(x, r)
-	if !complete {
-		panic(http.ErrAbortHandler) // net/http's way to reset a stream
-	}
-}
-
-// write streams the response; false when it is not complete.
-func (s *stream) write(r *flow.Response) bool {
-	s.mu.Lock()
-	s.begun = true
-	s.mu.Unlock()
-	h := s.w.Header()
-	fillMap(h, r.Header)
-	empty := s.r.Method == http.MethodHead || r.Status == 204 || r.Status == 304
 	switch {
-	case r.Status == 204:
-		h.Del("Content-Length")
-	case empty:
-	case r.ContentLength >= 0:
-		h.Set("Content-Length", strconv.FormatInt(r.ContentLength, 10))
-	default:
-		h.Del("Content-Length")
+	case r.Protocol != "" && r.Protocol != "websocket":
+		return &refusal{501, "An extended CONNECT for " + strconv.Quote(r.Protocol) + " is not passed on; \"websocket\" is."}
+	case r.Method == "CONNECT" && r.Protocol == "":
+		return s.addressTunnel(accept)
+	case c.via != "":
+		s.door, s.request.Authority = flow.Forward, c.inside(r.Authority)
+		if c.scheme == "https" {
+			s.door = flow.Intercept
+		}
+	case !accept.reverse:
+		return &refusal{403, notReverse}
 	}
-	if len(h["Content-Type"]) == 0 {
-		h["Content-Type"] = nil // else one is guessed
+	if r.Protocol != "" {
+		s.addressUpgrade()
+		return nil
 	}
-	s.w.WriteHeader(r.Status)
-	control := http.NewResponseController(s.w)
-	if empty {
-		return true
-	}
-	if err := control.Flush(); err != nil {
-		return false
-	}
-	return s.pass(r, control)
+	s.body()
+	return nil
 }
 
-func (s *stream) pass(r *flow.Response, control *http.ResponseController) bool {
-	buf := buffers.Get()
-	defer buffers.Put(buf)
-	var sent int64
-	for {
-		n, err := r.Body.Read(buf[:])
-		if n > 0 {
-			if _, err := s.w.Write(buf[:n]); err != nil {
-				return false
-			}
-			if err := control.Flush(); err != nil {
-				return false
-			}
-			sent += int64(n)
-		}
-		switch {
-		case err == io.EOF && sent < r.ContentLength:
-			err = io.ErrUnexpectedEOF
-		case err == io.EOF:
-			if r.Trailer != nil {
-				for _, f := range r.Trailer() {
-					s.w.Header().Add(http.TrailerPrefix+f.Name, f.Value)
-				}
-			}
-			return true
-		}
-		if err != nil {
-			if s.x.Problem == nil && s.r.Context().Err() == nil {
-				s.x.Problem = whyBroken(&s.request, err, sent)
-			}
-			return false
-		}
+// addressTunnel takes a CONNECT inside the connection: its stream becomes the tunnel. What is inside
+// passes untouched, TLS is not opened there: a program whose traffic is to be read says CONNECT over
+// HTTP/1.1, as nearly all do.
+func (s *stream) addressTunnel(accept *ways) *refusal {
+	switch {
+	case s.client.via != "":
+		return &refusal{403, "A CONNECT inside a CONNECT is not taken. Send it to the proxy itself."}
+	case !accept.connect:
+		return &refusal{403, "This address does not take CONNECT: its listener does not accept \"connect\"."}
+	case !accept.login.admitsRequest(s.request.Header):
+		return &refusal{407, notAdmitted}
 	}
+	s.door = flow.Tunnel
+	s.request.Target, s.request.ContentLength = "", 0
+	return nil
+}
+
+// refuse answers what does not become an exchange.
+func (s *stream) refuse(r *refusal) {
+	s.client.server.options.Log.Debug("refused a request", "client", s.client.facts.Remote, "status", r.status, "why", r.why)
+	h, body := r.page(s.wire.Request.Header.Joined("Accept"), r.kind())
+	if r.status == 407 {
+		h.Add("Proxy-Authenticate", `Basic realm="Proxycache"`)
+	}
+	out := flow.NewResponse(r.status, "", body)
+	out.Header = h
+	s.write(out)
+}
+
+// h2Header is a response's header for HTTP/2: without what concerns a connection (RFC 9113 §8.2.2),
+// with the length that is true here. It is appended to h.
+func (s *stream) h2Header(h flow.Header, r *flow.Response, length int64, empty bool) flow.Header {
+	dated, sized := false, false
+	for _, f := range r.Header {
+		switch {
+		case hopByHop(f.Name):
+			continue
+		case len(f.Name) == len("Content-Length") && flow.EqualFold(f.Name, "Content-Length"):
+			if sized || !sizeOf(s.request.Method, r, &f, length, empty) {
+				continue
+			}
+			sized = true
+		case len(f.Name) == len("Date") && flow.EqualFold(f.Name, "Date"):
+			dated = true
+		}
+		h = append(h, f)
+	}
+	switch {
+	case sized || length == http1.Chunked:
+	case !empty:
+		h.Add("content-length", strconv.FormatInt(length, 10))
+	case s.request.Method == "HEAD" && r.ContentLength > 0: // of the body that a GET gets
+		h.Add("content-length", strconv.FormatInt(r.ContentLength, 10))
+	}
+	if !dated {
+		h.Add("date", s.client.server.date())
+	}
+	return h
 }

@@ -43,7 +43,7 @@ var everything = []string{"reverse", "forward", "connect"}
 func open(t *testing.T, handler flow.HandlerFunc) *house {
 	t.Helper()
 	h := openQuiet(t, handler)
-	h.configure(Settings{Listen: []Listener{{"127.0.0.1:0", everything}}})
+	h.configure(Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: everything}}})
 	return h
 }
 

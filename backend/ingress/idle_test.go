@@ -13,31 +13,37 @@ import (
 	"proxycache/backend/problem"
 )
 
+// defaults are the limits where the settings name none.
+var defaults = newBounds(Limits{})
+
 // inBubble tells a story in a bubble, where time passes when everybody waits. serve gives the client
 // of a new connection, on a pipe.
 func inBubble(t *testing.T, story func(t *testing.T, serve func(flow.HandlerFunc) *talk)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		story(t, func(handler flow.HandlerFunc) *talk {
-			s := New(Options{Handler: handler})
-			near, far := net.Pipe()
-			b := &bound{}
-			b.ways.Store(&ways{reverse: true, forward: true, connect: true})
-			s.slots <- struct{}{}
-			s.take(b, far)
-			client := newTalk(t, near)
-			if err := near.SetDeadline(time.Time{}); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				_ = near.Close()
-				if err := s.Shutdown(context.Background()); err != nil {
-					t.Error(err)
-				}
-			})
-			return client
-		})
+		story(t, func(handler flow.HandlerFunc) *talk { return piped(t, New(Options{Handler: handler})) })
 	})
+}
+
+// piped is the client of a connection of s. The server ends with the test.
+func piped(t *testing.T, s *Server) *talk {
+	t.Helper()
+	near, far := net.Pipe()
+	b := &bound{}
+	b.ways.Store(&ways{reverse: true, forward: true, connect: true})
+	s.places.take(nil)
+	s.take(b, far)
+	client := newTalk(t, near)
+	if err := near.SetDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = near.Close()
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return client
 }
 
 func (c *talk) hearEndAfter(want time.Duration) {
@@ -50,7 +56,7 @@ func (c *talk) hearEndAfter(want time.Duration) {
 }
 
 func TestAConnectionThatSaysNothingEndsWithoutAWord(t *testing.T) {
-	inBubble(t, func(t *testing.T, serve func(flow.HandlerFunc) *talk) { serve(ok).hearEndAfter(idleBetween) })
+	inBubble(t, func(t *testing.T, serve func(flow.HandlerFunc) *talk) { serve(ok).hearEndAfter(defaults.keepAlive) })
 }
 
 func TestAConnectionIsKeptForTheNextRequest(t *testing.T) {
@@ -59,11 +65,11 @@ func TestAConnectionIsKeptForTheNextRequest(t *testing.T) {
 		for range 3 {
 			c.say(get)
 			c.hear(okAnswer)
-			time.Sleep(idleBetween - time.Second)
+			time.Sleep(defaults.keepAlive - time.Second)
 		}
 		c.say(get)
 		c.hear(okAnswer)
-		c.hearEndAfter(idleBetween)
+		c.hearEndAfter(defaults.keepAlive)
 	})
 }
 
@@ -81,7 +87,7 @@ func TestAHeadThatTricklesInGetsItsAnswer(t *testing.T) {
 		})
 		since := time.Now()
 		r, _ := c.answer("GET")
-		if took := time.Since(since); r.StatusCode != 408 || !r.Close || took != headWithin {
+		if took := time.Since(since); r.StatusCode != 408 || !r.Close || took != defaults.headerTimeout {
 			t.Errorf("%d after %v", r.StatusCode, took)
 		}
 		_ = c.Close()
@@ -100,7 +106,7 @@ func TestABodyMayTakeHoursButNotRest(t *testing.T) {
 		c.say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n")
 		for range 500 {
 			c.say("x")
-			time.Sleep(bodyIdle - time.Second)
+			time.Sleep(defaults.bodyTimeout - time.Second)
 		}
 		if err := <-faults; err != nil {
 			t.Fatal(err)
@@ -109,7 +115,7 @@ func TestABodyMayTakeHoursButNotRest(t *testing.T) {
 		c.say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\nx")
 		since := time.Now()
 		err := <-faults
-		if took := time.Since(since); problem.KindOf(err) != problem.ReadTimeout || took != bodyIdle {
+		if took := time.Since(since); problem.KindOf(err) != problem.SlowClient || took != defaults.bodyTimeout {
 			t.Errorf("%v after %v", err, took)
 		}
 		if r, _ := c.answer("POST"); r.StatusCode != 200 {
@@ -147,7 +153,7 @@ func TestAClientThatDoesNotReadIsLeft(t *testing.T) {
 			return r
 		})
 		c.say(get)
-		if p := <-over; p == nil || p.Kind != problem.ClientLeft || x.Timing.Done != writeIdle {
+		if p := <-over; p == nil || p.Kind != problem.ClientLeft || x.Timing.Done < defaults.writeTimeout || x.Timing.Done > defaults.writeTimeout+defaults.writeTimeout/slack {
 			t.Errorf("after %v: %v", x.Timing.Done, p)
 		}
 	})

@@ -4,7 +4,6 @@ package ingress
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -21,6 +20,8 @@ import (
 type Options struct {
 	Handler   flow.Handler
 	Authority *certs.Authority
+	// Folder is where relative paths of certificates begin: the configuration file's.
+	Folder string
 	// Owner names who listens on an address, "node (pid 4711)", or "" when it cannot be told.
 	Owner func(address string) string
 	Log   *slog.Logger
@@ -32,9 +33,8 @@ type Options struct {
 type Server struct {
 	options Options
 	rules   atomic.Pointer[rules]
-	tls     *tls.Config
+	tls     atomic.Pointer[terminator] // nil until Configure
 	connect *goproxy.ProxyHttpServer
-	h2      *h2
 	clock   atomic.Pointer[clock]
 
 	configuring sync.Mutex // one Configure at a time
@@ -43,13 +43,12 @@ type Server struct {
 	bound    []*bound // in the order of the settings
 	clients  map[*client]struct{}
 	draining atomic.Bool
-	slots    chan struct{} // one for each connection
 	running  sync.WaitGroup
-}
 
-// maxClients bounds the open connections; further ones wait in the system's queue. Each may need two
-// file descriptors.
-const maxClients = 4096
+	limits atomic.Pointer[bounds]
+	places places
+	gate   gate
+}
 
 // New makes a server that listens nowhere: Configure tells it where.
 func New(o Options) *Server {
@@ -62,11 +61,10 @@ func New(o Options) *Server {
 	if o.Distrusted == nil {
 		o.Distrusted = func(string, string) {}
 	}
-	s := &Server{options: o, clients: map[*client]struct{}{}, slots: make(chan struct{}, maxClients)}
+	s := &Server{options: o, clients: map[*client]struct{}{}}
 	s.rules.Store(&rules{})
-	s.tls = s.tlsConfig()
+	s.limit(Limits{})
 	s.connect = s.connectProxy()
-	s.h2 = newH2(o.Log)
 	return s
 }
 
@@ -76,7 +74,8 @@ func (s *Server) Listeners() []Listener {
 	defer s.mu.Unlock()
 	out := make([]Listener, len(s.bound))
 	for i, b := range s.bound {
-		out[i] = Listener{Address: b.listener.Addr().String(), Accept: b.ways.Load().names}
+		out[i] = b.ways.Load().listener
+		out[i].Address = b.listener.Addr().String()
 	}
 	return out
 }
@@ -91,33 +90,25 @@ func (s *Server) Clients() int {
 // afterCut is how long the goroutines of connections that were cut may take to end.
 const afterCut = 5 * time.Second
 
+// afterLast is how soon after the last exchange what has no end of its own is cut.
+const afterLast = 20 * time.Millisecond
+
 // Shutdown stops accepting and closes what is idle. Running exchanges end until ctx does, then they
-// are cut; tunnels and upgraded connections, which have no end of their own, are cut at once. The
-// server is of no use afterwards. The error is a handler that did not heed its context.
+// are cut. What has no end of its own, as tunnels, upgraded connections and event streams, is cut with
+// the last exchange that has one. Left tells how far it is. The server is of no use afterwards. The
+// error is a handler that did not heed its context.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopAccepting()
 	for _, c := range s.all() {
 		c.dismiss()
 	}
-	leaving, done := context.WithCancel(ctx)
-	told := make(chan struct{})
-	go func() { // says GOAWAY at once, and then waits for what running knows better
-		_ = s.h2.server.Shutdown(leaving)
-		close(told)
-	}()
-	defer func() {
-		done()
-		<-told
-	}()
 	ended := make(chan struct{})
 	go func() {
 		s.running.Wait()
 		close(ended)
 	}()
-	select {
-	case <-ended:
+	if s.drained(ctx, ended) {
 		return nil
-	case <-ctx.Done():
 	}
 	for _, c := range s.all() {
 		c.cut()
@@ -130,17 +121,44 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
+// drained waits until all connections ended; false when ctx ends first.
+func (s *Server) drained(ctx context.Context, ended <-chan struct{}) bool {
+	look := time.NewTicker(afterLast)
+	defer look.Stop()
+	for {
+		if s.Left().Requests == 0 {
+			for _, c := range s.all() {
+				switch c.stage.Load() {
+				case endless:
+					c.cut()
+				case shared:
+					c.streams.cutEndless()
+				}
+			}
+		}
+		select {
+		case <-ended:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-look.C:
+		}
+	}
+}
+
 func (s *Server) stopAccepting() {
 	s.configuring.Lock()
 	defer s.configuring.Unlock()
-	s.draining.Store(true)
-	s.h2.stop()
+	again := s.draining.Swap(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, b := range s.bound {
 		b.close()
 	}
 	s.bound = nil
+	if t := s.tls.Load(); t != nil && !again {
+		t.files.Close()
+	}
 }
 
 func (s *Server) all() []*client {

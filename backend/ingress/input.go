@@ -1,8 +1,10 @@
 package ingress
 
 import (
+	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,16 +24,27 @@ type input struct {
 	phase  phase
 	headBy time.Time // when the head must be complete
 	ahead  []byte    // read by the watch, not given out yet
+	brief  bool      // the wait for a request ends after dozeAfter
+	one    [1]byte   // ahead after a long wait
 	watch  watch
+
+	// until is the deadline of the wait for a request, in nanoseconds since 1970; 0 where another one
+	// was set.
+	until atomic.Int64
 }
+
+// dozeAfter is how long a connection waits for a request as one that expects it at any moment.
+const dozeAfter = time.Second
 
 // await begins the wait for a request.
 func (in *input) await() {
-	in.phase = between
 	if in.client.unread() {
-		in.headBegins()
+		if in.phase != inHead { // else who looked at its first bytes has begun to count
+			in.headBegins()
+		}
 		return
 	}
+	in.phase = between
 	in.client.stage.CompareAndSwap(working, waiting)
 	if in.client.server.draining.Load() { // a shutdown that looked while this was working
 		in.client.dismiss()
@@ -40,7 +53,7 @@ func (in *input) await() {
 
 func (in *input) headBegins() {
 	in.phase = inHead
-	in.headBy = time.Now().Add(headWithin)
+	in.headBy = time.Now().Add(in.client.server.limits.Load().headerTimeout)
 }
 
 // Read reads once, and waits as long as the phase allows.
@@ -53,30 +66,87 @@ func (in *input) Read(p []byte) (int, error) {
 	if err := in.setDeadline(); err != nil {
 		return 0, err
 	}
-	n, err := in.client.conn.Read(p)
-	if n > 0 && in.phase == between {
-		in.headBegins()
-		if !in.client.stage.CompareAndSwap(waiting, working) && in.client.stage.Load() == closing {
-			return 0, net.ErrClosed // a shutdown came first
-		}
+	n, err := in.client.read(p)
+	if n > 0 && in.phase == between && !in.wakes() {
+		return 0, net.ErrClosed
 	}
 	return n, err
 }
 
+func (c *client) read(p []byte) (int, error) {
+	if c.conn == c.raw {
+		return c.plain.Read(p)
+	}
+	return c.conn.Read(p)
+}
+
+// readBy sets the deadline of reads. Any goroutine may call it.
+func (in *input) readBy(t time.Time) error {
+	in.until.Store(0)
+	return in.client.conn.SetReadDeadline(t)
+}
+
+// slack is what a deadline may come late, as a part of the time it bounds, so that one which still
+// lies far enough ahead need not be moved for each request.
+const slack = 32
+
+// waitFor bounds the wait for a request by d and its slack.
+func (in *input) waitFor(d time.Duration) error {
+	now := time.Now()
+	left := time.Duration(in.until.Load() - now.UnixNano())
+	if left >= d && left <= d+d/slack {
+		return nil
+	}
+	until := now.Add(d + d/slack)
+	in.until.Store(until.UnixNano())
+	return in.client.conn.SetReadDeadline(until)
+}
+
+// wakes begins a head with its first byte; false when a shutdown came first.
+func (in *input) wakes() bool {
+	in.headBegins()
+	return in.client.stage.CompareAndSwap(waiting, working) || in.client.stage.Load() != closing
+}
+
+// doze waits for the first byte of a request for what is left of the time, with nothing but room for
+// that.
+func (in *input) doze() error {
+	left := in.client.server.limits.Load().keepAlive - dozeAfter
+	if err := in.readBy(time.Now().Add(left)); err != nil {
+		return err
+	}
+	n, err := in.client.conn.Read(in.one[:])
+	if n == 0 {
+		return err
+	}
+	in.ahead = in.one[:]
+	if !in.wakes() {
+		return net.ErrClosed
+	}
+	return nil
+}
+
 func (in *input) setDeadline() error {
-	until := in.headBy
 	switch in.phase {
 	case between:
-		until = time.Now().Add(idleBetween)
+		wait := in.client.server.limits.Load().keepAlive
+		if in.brief {
+			wait = min(wait, dozeAfter)
+		}
+		return in.waitFor(wait)
 	case inBody:
 		return nil // requestBody sets its own, so that its Close can end a read
 	}
-	return in.client.conn.SetReadDeadline(until)
+	return in.readBy(in.headBy)
 }
 
 // watchDelay is how long an exchange runs before its client is watched: most are over by then, and a
 // watch costs a goroutine.
 const watchDelay = 10 * time.Millisecond
+
+// farewell is how long a client that has ended its side may wait for its answer: who pipes a request
+// into nc does, and who has left for good looks the same until something is sent to him.
+const farewell = time.Second
 
 // watch notices a client that leaves while nothing is expected of it: it reads in the background
 // until something comes. Bytes are the next request, sent early; an end is the client's leaving.
@@ -85,6 +155,7 @@ type watch struct {
 	timer   *time.Timer
 	wanted  bool
 	reading chan struct{} // closed when the read that runs is over; nil when none runs
+	ended   bool          // the client has ended its side
 }
 
 // watchFor begins to watch for the client's end, as soon as its request has been read.
@@ -93,9 +164,12 @@ func (in *input) watchFor() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.wanted = true
-	if w.timer == nil {
+	switch {
+	case w.timer == nil:
 		w.timer = time.AfterFunc(watchDelay, in.look)
-	} else {
+	case w.ended:
+		w.timer.Reset(farewell)
+	default:
 		w.timer.Reset(watchDelay)
 	}
 }
@@ -110,7 +184,7 @@ func (in *input) unwatch() {
 	}
 	reading := w.reading
 	if reading != nil {
-		_ = in.client.conn.SetReadDeadline(longAgo) // a closed connection ends the read too
+		_ = in.readBy(longAgo) // a closed connection ends the read too
 	}
 	w.mu.Unlock()
 	if reading != nil {
@@ -129,9 +203,14 @@ func (in *input) look() {
 		w.mu.Unlock()
 		return
 	}
+	if w.ended {
+		w.mu.Unlock()
+		in.client.left()
+		return
+	}
 	reading := make(chan struct{})
 	w.reading = reading
-	_ = in.client.conn.SetReadDeadline(time.Time{}) // a closed connection fails the read
+	_ = in.readBy(time.Time{}) // a closed connection fails the read
 	w.mu.Unlock()
 
 	buf := make([]byte, 256)
@@ -141,6 +220,13 @@ func (in *input) look() {
 	in.ahead = buf[:n]
 	w.reading = nil
 	left := err != nil && w.wanted
+	if err == io.EOF {
+		w.ended = true
+		if left {
+			left = false
+			w.timer.Reset(farewell)
+		}
+	}
 	w.mu.Unlock()
 	close(reading)
 	if left {

@@ -26,10 +26,16 @@ type Settings struct {
 	TLS     Termination
 }
 
-// Listener is an address and what it accepts: "reverse", "forward", "connect".
+// Listener is an address and what it accepts: "reverse", "forward", "connect", "socks5".
 type Listener struct {
 	Address string // host:port; port 0 is any free one
 	Accept  []string
+	// ProxyProtocol: each connection begins with a header of the PROXY protocol, which says who the
+	// client is. Only peers in Settings.Trusted may connect then.
+	ProxyProtocol bool
+	// Username and Password are wanted from those who use it as a proxy; requests to the proxy itself
+	// ("reverse") need none. Both are empty where nothing is wanted.
+	Username, Password string
 }
 
 // rules are the settings that hold for every listener.
@@ -47,15 +53,21 @@ func (r *rules) trusts(a netip.Addr) bool {
 	return false
 }
 
-// ways are the kinds of requests that a listener accepts.
+// ways are the kinds of requests that a listener accepts, and from whom.
 type ways struct {
-	names                     []string
-	reverse, forward, connect bool
+	listener                          Listener // as configured
+	reverse, forward, connect, socks5 bool
+	proxied                           bool // the PROXY protocol comes first
+	login                             login
 }
 
-func readWays(where string, names []string) (*ways, error) {
-	w := &ways{names: append([]string{}, names...)}
-	for _, n := range names {
+func readWays(where string, l Listener) (*ways, error) {
+	if (l.Username == "") != (l.Password == "") {
+		return nil, problem.New(problem.Invalid, "Listening: a name without a password, or a password without a name, admits nobody. Write both, or neither.").At(where + ".password")
+	}
+	w := &ways{listener: l, proxied: l.ProxyProtocol, login: newLogin(l.Username, l.Password)}
+	w.listener.Accept = append([]string{}, l.Accept...)
+	for _, n := range l.Accept {
 		switch n {
 		case "reverse":
 			w.reverse = true
@@ -63,8 +75,10 @@ func readWays(where string, names []string) (*ways, error) {
 			w.forward = true
 		case "connect":
 			w.connect = true
+		case "socks5":
+			w.socks5 = true
 		default:
-			return nil, problem.New(problem.Invalid, "Listening: %q is no kind of request. Write \"reverse\", \"forward\" or \"connect\".", n).At(where + ".accept")
+			return nil, problem.New(problem.Invalid, "Listening: %q is no kind of request. Write \"reverse\", \"forward\", \"connect\" or \"socks5\".", n).At(where + ".accept")
 		}
 	}
 	return w, nil
@@ -77,6 +91,8 @@ type bound struct {
 	ways     atomic.Pointer[ways]
 	gone     atomic.Bool // it was closed; its connections end with their next answer
 	done     chan struct{}
+
+	strangers strangers
 }
 
 func (b *bound) close() {
@@ -99,11 +115,18 @@ func (s *Server) Configure(n Settings) error {
 	if err != nil {
 		return err
 	}
+	secure, release, err := s.terminate(n.TLS)
+	if err != nil {
+		return err
+	}
 	change := change{server: s, before: s.bound}
 	if err := change.prepare(n.Listen); err != nil {
 		change.undo()
+		release()
 		return err
 	}
+	secure()
+	s.limit(n.Limits)
 	s.rules.Store(&rules{pass: pass, trusted: append([]netip.Prefix{}, n.Trusted...)})
 	change.commit()
 	return nil
@@ -123,7 +146,7 @@ func (c *change) prepare(listen []Listener) error {
 	free := slices.Clone(c.before)
 	c.after, c.ways = make([]*bound, len(listen)), make([]*ways, len(listen))
 	for i, l := range listen {
-		w, err := readWays(fmt.Sprintf("listen.%d", i+1), l.Accept)
+		w, err := readWays(fmt.Sprintf("listen.%d", i+1), l)
 		if err != nil {
 			return err
 		}
@@ -264,17 +287,15 @@ func isErrno(err error, unix, windows syscall.Errno) bool {
 func (s *Server) accept(b *bound) {
 	s.running.Go(func() {
 		for {
-			select {
-			case s.slots <- struct{}{}:
-			case <-b.done:
-				return
-			}
 			conn, err := b.listener.Accept()
 			if err == nil {
+				if !s.places.take(b.done) { // those behind it wait in the system's queue meanwhile
+					_ = conn.Close() // it was told nothing yet
+					return
+				}
 				s.take(b, conn)
 				continue
 			}
-			<-s.slots
 			if b.gone.Load() {
 				return
 			}
@@ -298,8 +319,10 @@ func pause(done <-chan struct{}, d time.Duration) bool {
 	}
 }
 
-// take serves a connection that holds one slot.
+// take serves a connection that has its place.
 func (s *Server) take(b *bound, conn net.Conn) {
+	s.gate.accepted.Add(1)
+	boundUnsent(conn)
 	c := newClient(s, b, conn)
 	s.mu.Lock()
 	s.clients[c] = struct{}{}
@@ -309,7 +332,7 @@ func (s *Server) take(b *bound, conn net.Conn) {
 			s.mu.Lock()
 			delete(s.clients, c)
 			s.mu.Unlock()
-			<-s.slots
+			s.places.give()
 		}()
 		c.serve()
 	})

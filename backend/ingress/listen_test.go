@@ -22,7 +22,7 @@ func TestATakenPortNamesItsHolderAndChangesNothing(t *testing.T) {
 	h := open(t, ok)
 	before := h.address()
 	talk := h.dial()
-	err = h.Configure(Settings{Listen: []Listener{{"127.0.0.1:0", everything}, {"localhost:0", everything}, {other.Addr().String(), everything}}})
+	err = h.Configure(Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: everything}, {Address: "localhost:0", Accept: everything}, {Address: other.Addr().String(), Accept: everything}}})
 	p := problem.Of(err)
 	if p == nil || p.Kind != problem.Conflict || p.Where != "listen.3.address" || !strings.Contains(p.Message, "taken by node (pid 4711)") {
 		t.Fatalf("the problem is %v", err)
@@ -33,7 +33,7 @@ func TestATakenPortNamesItsHolderAndChangesNothing(t *testing.T) {
 	talk.say(get)
 	talk.hear(okAnswer) // no Connection: close
 	_ = other.Close()
-	h.configure(Settings{Listen: []Listener{{other.Addr().String(), everything}}})
+	h.configure(Settings{Listen: []Listener{{Address: other.Addr().String(), Accept: everything}}})
 	if h.address() != other.Addr().String() {
 		t.Errorf("it listens on %s", h.address())
 	}
@@ -46,9 +46,9 @@ func TestSettingsThatCannotHoldAreProblems(t *testing.T) {
 		kind  problem.Kind
 		where string
 	}{
-		{"an address of another computer", Settings{Listen: []Listener{{"192.0.2.1:0", everything}}}, problem.Unavailable, "listen.1.address"},
-		{"no port", Settings{Listen: []Listener{{"127.0.0.1", everything}}}, problem.Unavailable, "listen.1.address"},
-		{"an unknown way", Settings{Listen: []Listener{{"127.0.0.1:0", []string{"socks"}}}}, problem.Invalid, "listen.1.accept"},
+		{"an address of another computer", Settings{Listen: []Listener{{Address: "192.0.2.1:0", Accept: everything}}}, problem.Unavailable, "listen.1.address"},
+		{"no port", Settings{Listen: []Listener{{Address: "127.0.0.1", Accept: everything}}}, problem.Unavailable, "listen.1.address"},
+		{"an unknown way", Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: []string{"socks"}}}}, problem.Invalid, "listen.1.accept"},
 		{"no host", Settings{PassThrough: []string{"https://bank.test"}}, problem.Invalid, "pass_through"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestNewListenersKeepTheConnectionsOfThoseThatGo(t *testing.T) {
 	busy.say("GET / HTTP/1.1\r\nHo")
 	h.served(idle)
 	h.served(busy)
-	h.configure(Settings{Listen: []Listener{{"localhost:0", []string{"reverse"}}}})
+	h.configure(Settings{Listen: []Listener{{Address: "localhost:0", Accept: []string{"reverse"}}}})
 	if now := h.Listeners()[0]; now.Address == old || len(now.Accept) != 1 {
 		t.Errorf("it listens on %v", now)
 	}
@@ -95,7 +95,7 @@ func TestNewListenersKeepTheConnectionsOfThoseThatGo(t *testing.T) {
 func TestWhatAListenerAcceptsChangesWithoutNewPorts(t *testing.T) {
 	h := open(t, ok)
 	before, talk := h.address(), h.dial()
-	h.configure(Settings{Listen: []Listener{{"127.0.0.1:0", []string{"forward"}}}})
+	h.configure(Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: []string{"forward"}}}})
 	if h.address() != before {
 		t.Errorf("it moved from %s to %s", before, h.address())
 	}
@@ -111,14 +111,14 @@ func TestAPortIsTakenOverFromOurOwnListener(t *testing.T) {
 	_, port := flow.SplitAuthority(h.address())
 	talk := h.dial()
 	h.served(talk)
-	h.configure(Settings{Listen: []Listener{{"0.0.0.0:" + port, everything}}})
+	h.configure(Settings{Listen: []Listener{{Address: "0.0.0.0:" + port, Accept: everything}}})
 	if got := h.address(); got != "0.0.0.0:"+port {
 		t.Errorf("it listens on %s", got)
 	}
 	talk.say(get)
 	talk.answer("GET")
 
-	err := h.Configure(Settings{Listen: []Listener{{"127.0.0.1:" + port, everything}, {"192.0.2.1:0", everything}}})
+	err := h.Configure(Settings{Listen: []Listener{{Address: "127.0.0.1:" + port, Accept: everything}, {Address: "192.0.2.1:0", Accept: everything}}})
 	if err == nil || len(h.Listeners()) != 1 || h.address() != "0.0.0.0:"+port {
 		t.Fatalf("after %v it listens on %v", err, h.Listeners())
 	}

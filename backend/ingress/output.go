@@ -44,15 +44,24 @@ type output struct {
 	w      *bufio.Writer
 	corked bool // the head waits in w
 	cork   *time.Timer
+	until  time.Time // the deadline of writes
 }
 
-// Write writes to the connection, with a deadline for each write.
+// Write writes to the connection, with a deadline for each write, give or take its slack.
 func (o *output) Write(p []byte) (int, error) {
-	conn := o.client.conn
-	if err := conn.SetWriteDeadline(time.Now().Add(writeIdle)); err != nil {
-		return 0, err
+	c := o.client
+	d := c.server.limits.Load().writeTimeout
+	now := time.Now()
+	if left := o.until.Sub(now); left < d || left > d+d/slack {
+		o.until = now.Add(d + d/slack)
+		if err := c.conn.SetWriteDeadline(o.until); err != nil {
+			return 0, err
+		}
 	}
-	return conn.Write(p)
+	if c.conn == c.raw {
+		return c.plain.Write(p)
+	}
+	return c.conn.Write(p)
 }
 
 func (o *output) open(t *turn) {

@@ -5,6 +5,7 @@ import (
 
 	"proxycache/backend/flow"
 	"proxycache/backend/http1"
+	"proxycache/backend/page"
 )
 
 // refusal is why a request does not become an exchange, and the status that says so.
@@ -13,17 +14,100 @@ type refusal struct {
 	why    string // sentences for people
 }
 
-// refuse answers in plain text and ends the connection such that the client can read it.
+// Kinds of errors of RFC 9209 §2.3.
+const (
+	requestError    = "http_request_error"
+	requestDenied   = "http_request_denied"
+	ownResponse     = "proxy_internal_response"
+	connectionLimit = "connection_limit_reached"
+)
+
+// kind is the refusal's as RFC 9209 §2.3 registers it.
+func (r *refusal) kind() string {
+	switch {
+	case r.status == 403 || r.status == 407:
+		return requestDenied
+	case r.status < 500:
+		return requestError
+	}
+	return ownResponse
+}
+
+// page is the refusal in the form that the field Accept asks for, with the header that it has on every
+// protocol.
+func (r *refusal) page(accept, kind string) (header flow.Header, body []byte) {
+	contentType, body := page.Page{Status: r.status, Title: http1.StatusText(r.status), Detail: r.why}.In(accept)
+	return flow.Header{
+		{Name: "Content-Type", Value: contentType},
+		{Name: "Cache-Control", Value: "no-store"},
+		{Name: "Proxy-Status", Value: page.ProxyStatus(kind, r.why)},
+	}, body
+}
+
+// refuse answers what is no request, or one whose header is not known, and ends the connection such
+// that the client can read it.
 func (c *client) refuse(r *refusal) {
+	h, body := r.page("", r.kind())
+	c.lastWord(r, h, body)
+}
+
+// refuseRequest is refuse for a request whose header was read.
+func (c *client) refuseRequest(head *http1.Head, r *refusal) {
+	h, body := r.page(head.Header.Joined("Accept"), r.kind())
+	h.Add("Content-Length", strconv.Itoa(len(body)))
+	if head.Method == "HEAD" {
+		body = nil
+	}
+	c.lastWord(r, h, body)
+}
+
+// lastWord writes an answer after which the connection closes.
+func (c *client) lastWord(r *refusal, h flow.Header, body []byte) {
 	c.server.options.Log.Debug("refused a request", "client", c.facts.Remote, "status", r.status, "why", r.why)
-	body := r.why + "\n"
-	head := http1.AppendResponse(nil, "HTTP/1.1", r.status, "", flow.Header{
-		{Name: "Content-Type", Value: "text/plain; charset=utf-8"},
-		{Name: "Content-Length", Value: strconv.Itoa(len(body))},
-		{Name: "Date", Value: c.server.date()},
-		{Name: "Connection", Value: "close"},
-	})
-	if _, err := c.out.Write(append(head, body...)); err == nil {
+	if !h.Has("Content-Length") {
+		h.Add("Content-Length", strconv.Itoa(len(body)))
+	}
+	h.Add("Date", c.server.date())
+	h.Add("Connection", "close")
+	if _, err := c.out.Write(append(http1.AppendResponse(nil, "HTTP/1.1", r.status, "", h), body...)); err == nil {
 		c.linger()
 	}
+}
+
+// retryAfter is for how many seconds a client that met a limit should wait.
+const retryAfter = "1"
+
+// maxLeaving is how many refused connections are given time to read why. More of them are a flood, and
+// just closed.
+const maxLeaving = 64
+
+// turnAway refuses a connection whose client has too many, without reading from it.
+func (c *client) turnAway() {
+	g := &c.server.gate
+	defer g.leaving.Add(-1)
+	if g.leaving.Add(1) > maxLeaving {
+		return
+	}
+	most := strconv.Itoa(c.server.limits.Load().PerClient)
+	r := &refusal{503, "The proxy takes at most " + most + " connections of one client at once (connections_per_client). Use one of those that are open, or try again later."}
+	h, body := r.page("", connectionLimit)
+	h.Add("Retry-After", retryAfter)
+	c.lastWord(r, h, body)
+}
+
+// overloaded is the answer to a request that comes while as many are under way as may be.
+func overloaded(accept string) *flow.Response {
+	r := &refusal{503, "The proxy is answering as many requests as it takes at once (in_flight). Try again in a moment."}
+	h, body := r.page(accept, ownResponse)
+	h.Add("Retry-After", retryAfter)
+	out := flow.NewResponse(r.status, "", body)
+	out.Header = h
+	return out
+}
+
+// decline answers a request that must not be begun now. The connection stays of use.
+func (t *turn) decline() (again bool) {
+	again = t.give(overloaded(t.head.Header.Joined("Accept")))
+	t.client.out.close()
+	return t.finish(again)
 }

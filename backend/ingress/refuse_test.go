@@ -24,7 +24,9 @@ func TestWhatIsNoRequestIsRefused(t *testing.T) {
 		{"a target without end", "GET /" + strings.Repeat("x", 9000) + " HTTP/1.1\r\nHost: a\r\n\r\n", 414, "8192"},
 		{"a header too large", "GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 1<<20) + "\r\n\r\n", 431, ""},
 		{"HTTP/2 without being asked", "GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, "HTTP/2.0"},
-		{"a folded field", "GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n", 400, "folded"},
+		{"a folded Host", "GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", 400, "folded"},
+		{"a folded length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n 1\r\n\r\nx", 400, "folded"},
+		{"a folded field of CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n", 400, "folded"},
 		{"a target of another scheme", "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "ftp"},
 		{"no HTTP at all", "\x00\x01\x02", 400, "byte"},
 		{"CONNECT without a port", "CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n", 400, "port"},
@@ -49,7 +51,7 @@ func TestAListenerTakesWhatItAccepts(t *testing.T) {
 	}
 	h := openQuiet(t, ok)
 	for _, way := range everything {
-		h.configure(Settings{Listen: []Listener{{"127.0.0.1:0", []string{way}}}})
+		h.configure(Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: []string{way}}}})
 		for sent, request := range requests {
 			talk := h.dial()
 			talk.say(request)
@@ -74,7 +76,7 @@ func TestWhoIsTrusted(t *testing.T) {
 		networks []string
 		want     bool
 	}{{nil, false}, {[]string{"10.0.0.0/8"}, false}, {[]string{"10.0.0.0/8", "127.0.0.0/8"}, true}} {
-		s := Settings{Listen: []Listener{{"127.0.0.1:0", everything}}}
+		s := Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: everything}}}
 		for _, n := range c.networks {
 			s.Trusted = append(s.Trusted, netip.MustParsePrefix(n))
 		}
@@ -84,5 +86,31 @@ func TestWhoIsTrusted(t *testing.T) {
 		if got := receive(t, seen, "the exchange"); got != c.want {
 			t.Errorf("trusting %v: %v", c.networks, got)
 		}
+	}
+}
+
+func TestARefusalSpeaksAsTheClientAsked(t *testing.T) {
+	h := openQuiet(t, ok)
+	h.configure(Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: []string{"forward"}}}})
+	for _, c := range []struct{ request, contentType, error string }{
+		{"GET / HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n", "text/html; charset=utf-8", "http_request_denied"},
+		{"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n", "application/problem+json", "http_request_denied"},
+		{"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "text/plain; charset=utf-8", "http_request_denied"},
+		{"GET ftp://a/ HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n", "application/problem+json", "http_request_error"},
+		{"GET / HTTP/1.1\r\nAccept: application/json\r\n\r\n", "text/plain; charset=utf-8", "http_request_error"}, // not read so far
+		{"GET /" + strings.Repeat("x", 9000) + " HTTP/1.1\r\nHost: a\r\n\r\n", "text/plain; charset=utf-8", "http_request_error"},
+		{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "text/plain; charset=utf-8", "proxy_internal_response"},
+	} {
+		talk := h.dial()
+		talk.say(c.request)
+		method, _, _ := strings.Cut(c.request, " ")
+		r, body := talk.answer(method)
+		if got := r.Header.Get("Content-Type"); got != c.contentType || (len(body) == 0) != (method == "HEAD") {
+			t.Errorf("%.40q is answered in %s: %q", c.request, got, body)
+		}
+		if got := r.Header.Get("Proxy-Status"); !strings.HasPrefix(got, "proxycache; error="+c.error+"; details=") {
+			t.Errorf("%.40q: Proxy-Status is %q", c.request, got)
+		}
+		talk.hearEnd()
 	}
 }

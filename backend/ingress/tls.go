@@ -11,42 +11,28 @@ import (
 	"proxycache/backend/http1"
 )
 
-// tlsConfig answers for every host with a leaf of our authority: the one the client names, else the
-// one it connected to.
-func (s *Server) tlsConfig() *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"h2", "http/1.1"},
-		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			host := hello.ServerName
-			if j, ok := hello.Conn.(*joined); ok && host == "" {
-				host = j.host
-			}
-			return s.options.Authority.Leaf(host)
-		},
-	}
-}
-
 // serveTLS opens the TLS that the client begins, for host unless it names another, and serves what
 // is inside.
 func (c *client) serveTLS(host string) {
 	inner := c.rest()
-	inner.host = host
-	conn := tls.Server(inner, c.server.tls)
+	inner.client, inner.host = c, host
+	conn := tls.Server(inner, c.server.tls.Load().config())
 	c.stage.CompareAndSwap(waiting, working)
-	ctx, cancel := context.WithTimeout(context.Background(), headWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), c.server.limits.Load().headerTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
-		c.notOpened(conn.ConnectionState().ServerName, host, err)
+		c.notOpened(inner, conn.ConnectionState().ServerName, err)
 		return
 	}
 	c.conn, c.scheme = conn, "https"
 	c.facts.TLS = factsOf(conn.ConnectionState())
 	c.facts.Reused = false
 	c.reader.Release()
-	c.reader = http1.NewReader(&c.in, http1.Limits{})
+	c.bounds = c.server.limits.Load()
+	c.reader = http1.NewReader(&c.in, c.bounds.head)
+	c.reader.Tolerate(flow.RequestTolerances) // the route decides
 	if c.facts.TLS.ALPN == "h2" {
-		c.serveH2(conn, inner)
+		c.serveH2(conn)
 		return
 	}
 	c.serveHTTP()
@@ -66,14 +52,14 @@ var refusals = []string{
 	"tls: unknown certificate", "tls: unknown certificate authority", "tls: bad certificate status response",
 }
 
-// notOpened tells of a handshake that failed. A client that refuses our certificate is news for
-// people; everything else is a detail.
-func (c *client) notOpened(named, host string, err error) {
-	if named != "" {
-		host = named
+// notOpened tells of a handshake that failed. A client that refuses a leaf of our authority is news for
+// people, who can have it trusted; everything else is a detail.
+func (c *client) notOpened(inner *joined, host string, err error) {
+	if host == "" {
+		host = inner.host
 	}
 	alert, ok := errors.AsType[*net.OpError](err)
-	if !ok || alert.Op != "remote error" || !slices.Contains(refusals, alert.Err.Error()) {
+	if !inner.ours || !ok || alert.Op != "remote error" || !slices.Contains(refusals, alert.Err.Error()) {
 		c.server.options.Log.Debug("opening TLS failed", "client", c.facts.Remote, "host", host, "error", err)
 		return
 	}

@@ -1,7 +1,6 @@
 package ingress
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -17,13 +16,15 @@ type turn struct {
 	head    *http1.Head
 	request flow.Request
 	body    requestBody
-	x       *flow.Exchange
-	ctx     context.Context // ends when the client leaves; modules may give x a shorter one
-	cancel  context.CancelFunc
+	framed  http1.BodyWriter // the answer's
+	x       flow.Exchange
+	ctx     span // ends when the client leaves; modules may give x a shorter one
 	door    flow.Door
 
-	answered bool // a CONNECT got its 200 before its exchange began
-	complete bool // the whole answer was written
+	asking   asking // of a tunnel; nil else
+	admitted bool   // counted as being answered
+	answered bool   // the client was told before the exchange began that its bytes pass
+	complete bool   // the whole answer was written
 
 	expects atomic.Bool // the client waits for 100 (Continue)
 	hasLeft atomic.Bool
@@ -34,6 +35,7 @@ func (c *client) newTurn(head *http1.Head) *turn {
 	t.request = flow.Request{
 		Method: head.Method, Scheme: c.scheme, Target: head.Target, Proto: head.Proto, Header: head.Header,
 		Body: flow.NoBody, ContentLength: max(-1, head.Length), ExpectContinue: head.Expect, RawHead: head.Raw,
+		Tolerated: head.Tolerated,
 	}
 	t.expects.Store(head.Expect)
 	t.body.turn = t
@@ -41,7 +43,7 @@ func (c *client) newTurn(head *http1.Head) *turn {
 		t.body.complete.Store(true)
 		return t
 	}
-	t.body.from = c.reader.Body(head)
+	t.body.from.Open(c.reader, head)
 	t.body.buffered = head.Length > 0 && int64(len(c.reader.Buffered())) >= head.Length
 	t.request.Body = &t.body
 	return t
@@ -51,8 +53,11 @@ func (c *client) newTurn(head *http1.Head) *turn {
 func (t *turn) address() *refusal {
 	c, r := t.client, &t.request
 	accept := c.bound.ways.Load()
-	scheme, rest, absolute := strings.Cut(t.head.Target, "://")
-	absolute = absolute && t.head.Target[0] != '/'
+	var scheme, rest string
+	absolute := t.head.Target[0] != '/'
+	if absolute {
+		scheme, rest, absolute = strings.Cut(t.head.Target, "://")
+	}
 	if absolute {
 		if refused := t.absolute(strings.ToLower(scheme), rest); refused != nil {
 			return refused
@@ -70,6 +75,8 @@ func (t *turn) address() *refusal {
 		}
 	case absolute && !accept.forward:
 		return &refusal{403, "This address does not take proxy requests: its listener does not accept \"forward\"."}
+	case absolute && !accept.login.admitsRequest(t.head.Header):
+		return &refusal{407, notAdmitted}
 	case !absolute && !accept.reverse:
 		return &refusal{403, notReverse}
 	case r.Authority == "": // HTTP/1.0 without Host
@@ -125,16 +132,18 @@ func defaultPort(scheme string) string {
 func (t *turn) run() (again bool) {
 	c := t.client
 	c.in.phase = inBody
+	if !c.server.acquire() {
+		return t.decline()
+	}
+	t.admitted = true
 	t.open()
-	return t.answer(c.server.options.Handler.Handle(t.x))
+	return t.answer(c.server.options.Handler.Handle(&t.x))
 }
 
 // open makes the exchange and begins to watch for the client's leaving.
 func (t *turn) open() {
 	c := t.client
-	ctx, cancel := context.WithCancel(context.Background())
-	t.ctx, t.cancel = ctx, cancel
-	t.x = flow.NewExchange(ctx, t.door, &t.request)
+	t.x.Start(&t.ctx, t.door, &t.request)
 	t.x.Client, t.x.Trusted, t.x.ClientConn = c.address, c.trusted(), c.facts
 	t.x.Interim = t.interim
 	c.out.open(t)
@@ -154,12 +163,31 @@ func (t *turn) answer(r *flow.Response) (again bool) {
 		c.cut()
 	case r.Upgraded != nil:
 		t.upgrade(r)
-	case !t.answered:
-		again = t.write(r)
+	default:
+		again = t.give(r)
 	}
 	t.close(r)
+	return r.Upgraded == nil && t.finish(again)
+}
+
+// give writes a response that is no upgrade, in the words that the client understands.
+func (t *turn) give(r *flow.Response) (again bool) {
 	switch {
-	case !t.complete || t.hasLeft.Load() || r.Upgraded != nil:
+	case t.answered: // nothing can be said any more
+	case t.asking != nil:
+		t.asking.failed(t, r)
+	default:
+		return t.write(r)
+	}
+	return false
+}
+
+// finish brings the connection to the next request, or to its end; again says that the answer let it
+// go on.
+func (t *turn) finish(again bool) bool {
+	c := t.client
+	switch {
+	case !t.complete || t.hasLeft.Load():
 		return false
 	case again && t.finishReading():
 		return true
@@ -169,23 +197,32 @@ func (t *turn) answer(r *flow.Response) (again bool) {
 	return false
 }
 
+// release says that the exchange is not being answered any more.
+func (t *turn) release() {
+	if t.admitted {
+		t.admitted = false
+		t.client.server.release()
+	}
+}
+
 // close ends the exchange in the order its watchers rely on: the last moment and the reason are
 // there before the response's body is closed, and no byte of the request comes after that.
 func (t *turn) close(r *flow.Response) {
-	c, x := t.client, t.x
+	c, x := t.client, &t.x
 	x.Timing.Done = x.Since()
 	if !t.complete && !r.Cut && t.ctx.Err() != nil && x.Problem == nil {
 		x.Problem = whyCancelled(t.hasLeft.Load(), &t.request)
 	}
-	if t.complete && !t.body.touched.Load() && t.readable() {
+	if t.complete && t.head.Length != 0 && !t.body.touched.Load() && t.readable() {
 		t.readUnasked()
 	}
 	_ = t.body.Close()
 	closeAll(x, r)
-	t.cancel()
+	t.ctx.cancel()
 	c.in.unwatch()
 	c.out.close()
 	c.end()
+	t.release()
 }
 
 // closeAll closes what the exchange held. Errors there concern bodies that nobody reads any more.
@@ -224,5 +261,5 @@ func (c *client) left() {
 	if !over { // else we closed the connection
 		t.hasLeft.Store(true)
 	}
-	t.cancel()
+	t.ctx.cancel()
 }

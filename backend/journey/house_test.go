@@ -29,7 +29,7 @@ type house struct {
 const listenAnywhere = `
 [[listen]]
 address = "127.0.0.1:0"
-accept = ["reverse", "forward", "connect"]
+accept = ["reverse", "forward", "connect", "socks5"]
 `
 
 // openHouse starts a core on a free port. The configuration has no version and no listener of its own.

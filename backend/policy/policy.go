@@ -14,7 +14,7 @@ import (
 )
 
 // Next hands the exchange to the rest of the pipeline. It may be called at most once, except by a
-// module whose task is to repeat.
+// module whose task is to repeat, and not after Apply has returned.
 type Next func(*flow.Exchange) (*flow.Response, error)
 
 // Policy decides one thing about an exchange: it answers; or it changes the request and hands it on;

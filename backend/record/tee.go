@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 
@@ -59,6 +60,9 @@ func (t *tee) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Ready tells that a Read does not wait.
+func (t *tee) Ready() bool { return flow.Ready(t.ReadCloser) }
 
 // take keeps bytes that passed.
 func (t *tee) take(p []byte) {
@@ -184,10 +188,37 @@ func (c *content) sum() string {
 // watchUpgraded counts the bytes of a connection that left HTTP, both ways.
 func watchUpgraded(w *watch, c io.ReadWriteCloser) io.ReadWriteCloser {
 	u := upgraded{c, w}
-	if half, ok := c.(halfCloser); ok {
-		return &halfUpgraded{u, half}
+	half, ok := c.(halfCloser)
+	if !ok {
+		return &u
 	}
-	return &u
+	if s, ok := c.(socketed); ok {
+		return &socketUpgraded{halfUpgraded{u, half}, s}
+	}
+	return &halfUpgraded{u, half}
+}
+
+// socketed is a connection whose bytes may pass beside Read and Write, from socket to socket.
+type socketed interface {
+	Socket() *net.TCPConn
+	Ahead() int
+}
+
+type socketUpgraded struct {
+	halfUpgraded
+	socketed
+}
+
+// Sent counts bytes that passed beside Write.
+func (u *socketUpgraded) Sent(n int64) {
+	u.watch.up.size.Add(n)
+	u.watch.grown()
+}
+
+// Received counts bytes that passed beside Read.
+func (u *socketUpgraded) Received(n int64) {
+	u.watch.down.size.Add(n)
+	u.watch.grown()
 }
 
 type upgraded struct {

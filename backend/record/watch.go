@@ -39,12 +39,20 @@ func newWatch(r *Recorder, x *flow.Exchange) *watch {
 	w.up = tee{ReadCloser: q.Body, watch: w, cap: keep, length: q.ContentLength}
 	w.down = tee{watch: w, cap: keep}
 	w.record = flow.Record{
-		Seq: x.Seq, ID: x.ID, Started: x.Started, Door: x.Door, Client: x.Client.String(), State: flow.Pending, ReplayOf: x.ReplayOf,
+		Seq: x.Seq, ID: x.ID, Started: x.Started, Door: x.Door, Client: clientOf(x), State: flow.Pending, ReplayOf: x.ReplayOf,
 		Method: q.Method, Scheme: q.Scheme, Authority: q.Authority, Target: q.Target, RequestProto: q.Proto, RequestHead: requestHead(q),
 		ClientConn: x.ClientConn,
 	}
 	w.record.RequestBody.Type, w.record.RequestBody.Encoding = q.Header.Get("Content-Type"), q.Header.Get("Content-Encoding")
 	return w
+}
+
+// clientOf is the address as the connection has it in words already.
+func clientOf(x *flow.Exchange) string {
+	if x.ClientConn.Remote != "" {
+		return x.ClientConn.Remote
+	}
+	return x.Client.String()
 }
 
 // requestHead is the head as it arrived, or printed where it never was a text.
@@ -67,7 +75,7 @@ func responseHead(p *flow.Response) []byte {
 	if p.RawHead != nil && unchanged(p) {
 		return p.RawHead
 	}
-	return http1.AppendResponse(nil, p.Proto, p.Status, p.Reason, p.Header)
+	return http1.AppendResponse(make([]byte, 0, 64+len(p.RawHead)+32*len(p.Header)), p.Proto, p.Status, p.Reason, p.Header)
 }
 
 // unchanged tells that the raw head has the status and exactly the fields of p.
@@ -144,6 +152,7 @@ func (w *watch) finish() {
 	if w.response == nil || w.response.Upgraded == nil {
 		r.stats.finished(w.record.Timing.Done)
 	}
+	w.exchange, w.request, w.response = nil, nil, nil // what waits for the writer holds no connection
 	r.mu.Unlock()
 	r.enqueue(item{watch: w, request: up.content, response: down.content})
 }

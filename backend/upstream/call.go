@@ -1,11 +1,11 @@
 package upstream
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,10 +26,11 @@ type call struct {
 	x *flow.Exchange
 	t *target
 
-	out    *[]byte // the request's head and as much of its body as leaves with it; nil before and after
-	head   int     // bytes of the head in out
-	length int64   // of the request body: bytes, or http1.Chunked
-	left   int64   // what of it is not in out
+	out      *[]byte // the request's head and as much of its body as leaves with it; nil before and after
+	head     int     // bytes of the head in out
+	absolute bool    // the connection leads to a proxy, which is told the whole URL
+	length   int64   // of the request body: bytes, or http1.Chunked
+	left     int64   // what of it is not in out
 
 	c      *conn
 	stop   func() bool // ends the watch over x's context; false when it has closed the connection
@@ -37,6 +38,7 @@ type call struct {
 
 	answer   *http1.Head
 	body     *http1.Body // nil when there is none
+	opened   http1.Body  // what body points to
 	response flow.Response
 	over     bool  // the connection is given back or closed
 	failed   error // what every later Read returns
@@ -49,7 +51,7 @@ type stale struct{ *problem.Problem }
 func (s *stale) Error() string { return "an idle connection had been closed by the server" }
 
 func newCall(p *Pool, x *flow.Exchange, t *target) *call {
-	k := &call{p: p, x: x, t: t}
+	k := &call{p: p, x: x, t: t, absolute: p.absolute(t) && !asksUpgrade(x.Request)}
 	if x.Request.Body != flow.NoBody && x.Request.ContentLength != 0 {
 		k.length = x.Request.ContentLength
 	}
@@ -70,6 +72,9 @@ func (k *call) build() error {
 	}
 	fields, _ := headers.Get().(*flow.Header)
 	*fields = k.p.requestFields((*fields)[:0], k.x, k.t, k.length, wire1)
+	if k.absolute && k.p.proxy.basic != "" {
+		fields.Add("Proxy-Authorization", k.p.proxy.basic)
+	}
 	k.out, _ = outs.Get().(*[]byte)
 	*k.out = http1.AppendRequest((*k.out)[:0], k.x.Request.Method, k.path(), "HTTP/1.1", *fields)
 	clear(*fields)
@@ -82,10 +87,21 @@ func (k *call) build() error {
 }
 
 func (k *call) path() string {
+	if k.absolute {
+		return k.absoluteForm()
+	}
 	if k.t.base == "" || k.x.Request.Target == "*" {
 		return k.x.Request.Target
 	}
 	return k.t.base + k.x.Request.Target
+}
+
+// absoluteForm is what a proxy is asked for; OPTIONS * has no path then (RFC 9112 §3.2.4).
+func (k *call) absoluteForm() string {
+	if k.x.Request.Target == "*" {
+		return "http://" + k.t.field
+	}
+	return "http://" + k.t.field + k.t.base + k.x.Request.Target
 }
 
 // begin reads what has come of a small body: mostly all of it.
@@ -137,14 +153,17 @@ func (c *conn) send(k *call) (*flow.Response, error) {
 		c.lines.put(c) // nothing was sent on it
 		return nil, err
 	}
-	k.stop = context.AfterFunc(k.x.Context(), c.aborted)
+	k.stop = whenOver(k.x.Context(), c.aborted)
 	c.expect()
 	if n, err := k.write(); err != nil {
 		return nil, k.fail(k.doing("Sending the request to %s"), err, n == 0)
 	}
 	h, err := k.read()
 	if err != nil {
-		return nil, k.fail(k.doing("Waiting for the answer of %s"), err, false)
+		return nil, k.fail(k.doing("Waiting for the answer of %s"), err, c.unsent)
+	}
+	if !c.sent.IsZero() {
+		k.x.Timing.Sent = c.sent.Sub(k.x.Started)
 	}
 	k.answer = h
 	k.x.Timing.FirstByte = c.first.Sub(k.x.Started)
@@ -156,6 +175,9 @@ func (c *conn) send(k *call) (*flow.Response, error) {
 
 func (k *call) noteConnection(facts flow.Conn) {
 	k.x.TargetConn = facts
+	if facts.TLS != nil && k.p.settings.SkipVerify {
+		k.x.Note("certificate", "not verified")
+	}
 	if facts.Reused {
 		k.x.Note("connection", "reused")
 	} else {
@@ -166,10 +188,20 @@ func (k *call) noteConnection(facts flow.Conn) {
 // write sends the head with what is there of the body, and starts sending the rest beside.
 func (k *call) write() (sent int, err error) {
 	k.x.Timing.SendStart = k.x.Since()
+	limit := k.p.settings.responseTimeout()
+	if k.left == 0 && k.c.asks() {
+		k.c.request = *k.out
+		if limit > 0 {
+			return 0, k.c.SetReadDeadline(time.Now().Add(limit))
+		}
+		return 0, nil
+	}
+	if k.c.facts.Reused && !k.c.quiet() {
+		return 0, io.EOF
+	}
 	if n, err := k.c.Write(*k.out); err != nil {
 		return n, err
 	}
-	limit := k.p.settings.responseTimeout()
 	if k.left != 0 {
 		k.upload = startUpload(k.c, k.x, k.left, limit)
 		return len(*k.out), nil
@@ -183,10 +215,17 @@ func (k *call) write() (sent int, err error) {
 
 // read waits for the final head; interim ones go to the client at once.
 func (k *call) read() (*http1.Head, error) {
+	k.c.reader.Tolerate(k.x.Lenient)
 	for range maxInterim {
 		h, err := k.c.reader.ReadResponse(k.x.Request.Method)
 		if err != nil {
 			return nil, err
+		}
+		if h.Status == 407 && k.absolute {
+			return nil, k.p.wantsPassword(fmt.Sprintf("Asking %s through the proxy %s", k.t.address, k.p.proxy.shown))
+		}
+		if h.Tolerated != 0 {
+			k.x.Note("tolerated", h.Tolerated.String()+" in the response")
 		}
 		if h.Status >= 200 || h.Status == 101 {
 			return h, k.stopClock()
@@ -238,7 +277,11 @@ func (k *call) hint(err error) error {
 	if _, ok := err.(*http1.Error); !ok {
 		return err
 	}
-	if b := k.c.reader.Buffered(); len(b) > 1 && (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3 {
+	b := k.c.reader.Buffered()
+	if len(b) > 8 && string(b[:2]) == "\x00\x00" && b[3] == 4 && string(b[5:9]) == "\x00\x00\x00\x00" { // SETTINGS (RFC 9113 §6.5)
+		return &http1.Error{Status: 502, Reason: "it answers with HTTP/2, so its address begins with h2c://"}
+	}
+	if len(b) > 1 && (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3 {
 		return &http1.Error{Status: 502, Reason: "it answers with TLS, so its address begins with https://"}
 	}
 	return err
@@ -256,7 +299,7 @@ func (k *call) idempotent() bool {
 // upgrade hands the connection over.
 func (k *call) upgrade() (*flow.Response, error) {
 	doing := k.doing("Waiting for the answer of %s")
-	if !asksUpgrade(k.x.Request) {
+	if !asksUpgrade(k.x.Request) || !grants(k.x.Request.Header, k.answer.Header) {
 		return nil, k.fail(doing, &http1.Error{Status: 502, Reason: "it switched to another protocol (101) without being asked"}, false)
 	}
 	if k.upload != nil {
@@ -268,12 +311,13 @@ func (k *call) upgrade() (*flow.Response, error) {
 	}
 	k.over = true
 	if !k.stop() {
+		k.c.end()
 		return nil, k.p.cancelled(k.x, doing)
 	}
 	ahead := append([]byte(nil), k.c.reader.Buffered()...)
 	k.c.reader.Release()
 	k.fill(flow.NoBody, 0)
-	k.response.Upgraded = newUpgraded(k.x.Context(), k.c.Conn, ahead, k.c.aborted)
+	k.response.Upgraded = newUpgraded(k.x.Context(), k.c.Conn, ahead, k.c.aborted, k.c.uncount)
 	return &k.response, nil
 }
 
@@ -282,7 +326,8 @@ func (k *call) respond() *flow.Response {
 	h := k.answer
 	switch {
 	case h.Length != 0:
-		k.body = k.c.reader.Body(h)
+		k.opened.Open(k.c.reader, h)
+		k.body = &k.opened
 		k.fill(k, max(h.Length, -1))
 		if h.Length == http1.Chunked {
 			k.response.Trailer = k.body.Trailer
@@ -299,7 +344,7 @@ func (k *call) respond() *flow.Response {
 func (k *call) fill(body io.ReadCloser, length int64) {
 	h := k.answer
 	k.response = flow.Response{
-		Status: h.Status, Reason: h.Reason, Proto: h.Proto, Header: responseFields(h.Header, h.Status),
+		Status: h.Status, Reason: h.Reason, Proto: h.Proto, Header: answerFields(h.Header, h.Status, h.Proto),
 		Body: body, ContentLength: length, RawHead: h.Raw,
 	}
 }
@@ -337,10 +382,14 @@ func (k *call) Read(p []byte) (int, error) {
 		}
 	case err != nil:
 		k.failed = k.fail(k.doing("Reading the answer of %s"), err, false)
+		k.p.lines.failed(k.t.site, k.failed)
 		err = k.failed
 	}
 	return n, err
 }
+
+// Ready tells that some of the body came with the head.
+func (k *call) Ready() bool { return k.body != nil && !k.over && len(k.c.reader.Buffered()) > 0 }
 
 // Close gives the connection back where the response was read to its end, and closes it else.
 func (k *call) Close() error {
@@ -383,9 +432,30 @@ func (k *call) finish(whole bool) {
 	}
 }
 
-// asksUpgrade tells whether the client asks for another protocol; h2c, which is HTTP again, is not
-// passed on (RFC 9113 §3.1).
+// asksUpgrade tells whether the client asks for another protocol, which HTTP/1.0 has no way to
+// (RFC 9110 §7.8). HTTP/2 and TLS are not passed on, alone or in a list: requests inside a tunnel of
+// theirs would go past the routes (RFC 9113 §3.1, RFC 2817).
 func asksUpgrade(r *flow.Request) bool {
-	to := r.UpgradeTo()
-	return to != "" && to != "h2c"
+	if r.UpgradeTo() == "" || r.Proto == "HTTP/1.0" {
+		return false
+	}
+	for offer := range strings.SplitSeq(r.Header.Joined("Upgrade"), ",") {
+		name, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(offer)), "/")
+		switch name {
+		case "h2c", "h2", "http", "tls":
+			return false
+		}
+	}
+	return true
+}
+
+// grants tells whether a 101 names nothing but what was asked for; one that names nothing takes the
+// first of these.
+func grants(asked, answered flow.Header) bool {
+	for part := range strings.SplitSeq(answered.Joined("Upgrade"), ",") {
+		if part = strings.TrimSpace(part); part != "" && !asked.HasToken("Upgrade", part) {
+			return false
+		}
+	}
+	return true
 }

@@ -3,37 +3,61 @@ package upstream
 import (
 	"context"
 	"net"
-	"syscall"
+	"net/netip"
+	"sync"
 	"time"
 
 	"proxycache/backend/flow"
 	"proxycache/backend/http1"
+	"proxycache/backend/socket"
 )
 
 // conn is a connection that speaks HTTP/1.1. It belongs to one exchange at a time; only abort may be
 // called by others, and Write by the one who uploads.
 type conn struct {
-	net.Conn          // what is written to and read from: the socket, or TLS on it
+	net.Conn          // the socket, or TLS on it
 	socket   net.Conn // below TLS
-	origin   origin   // where it leads
-	lines    *lines   // where it is kept between exchanges
+	plain    *socket.Conn
+	clear    bool   // there is no TLS: plain is what is read and written
+	site     *site  // where it leads
+	lines    *lines // where it is kept between exchanges
 	reader   *http1.Reader
 	facts    flow.Conn
-	watch    watch
 	aborted  func()    // abort, made once
 	since    time.Time // idle since
+	once     bool      // it is not kept: it cannot be told from others of its site
+	counted  bool      // among the open ones of its site, until its end
+	ip       netip.Addr
+	answers  int // of the site's names, when ip was last seen among them
 
+	request []byte    // it leaves when its answer is read for; nil where it has left
+	unsent  bool      // nothing of it has left
+	sent    time.Time // when it left, by asking
 	waiting bool      // for the first byte of a response
 	heard   bool      // something of the response came
 	first   time.Time // when its first byte came
 }
 
-func newConn(d *dialled, o origin, l *lines) *conn {
-	c := &conn{Conn: d.conn, socket: d.socket, origin: o, lines: l, facts: d.facts}
+func newConn(d *dialled, s *site, l *lines) *conn {
+	c := &conn{Conn: d.conn, socket: d.socket, plain: socket.Of(d.socket), clear: d.conn == d.socket, site: s, lines: l, facts: d.facts, counted: true, ip: ipOf(d.socket)}
+	c.answers = l.opened(s)
 	c.reader = http1.NewReader((*hearing)(c), http1.Limits{})
 	c.aborted = c.abort
-	c.watch.open(d.socket)
 	return c
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	if c.clear {
+		return c.plain.Read(p)
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	if c.clear {
+		return c.plain.Write(p)
+	}
+	return c.Conn.Write(p)
 }
 
 // abort closes the connection without a word: running reads and writes fail. Below TLS, so that no
@@ -44,10 +68,22 @@ func (c *conn) abort() { _ = c.socket.Close() }
 func (c *conn) end() {
 	_ = c.Conn.Close() // the peer may be gone: nothing to report
 	c.reader.Release()
+	c.uncount()
+}
+
+// uncount gives its place to another connection.
+func (c *conn) uncount() {
+	if c.counted {
+		c.counted = false
+		c.lines.release(c.site)
+	}
 }
 
 // expect begins to wait for a response.
-func (c *conn) expect() { c.waiting, c.heard = true, false }
+func (c *conn) expect() {
+	c.waiting, c.heard, c.unsent = true, false, false
+	c.sent = time.Time{}
+}
 
 // next waits for another head after an interim response, which may have come with it.
 func (c *conn) next() { c.waiting = len(c.reader.Buffered()) == 0 }
@@ -55,34 +91,65 @@ func (c *conn) next() { c.waiting = len(c.reader.Buffered()) == 0 }
 // hearing is a conn as its reader sees it: it notes when a response begins.
 type hearing conn
 
-func (h *hearing) Read(p []byte) (int, error) {
-	n, err := h.Conn.Read(p)
+func (h *hearing) Read(p []byte) (n int, err error) {
+	if h.request != nil {
+		n, err = (*conn)(h).ask(p)
+	} else {
+		n, err = (*conn)(h).Read(p)
+	}
 	if h.waiting && n > 0 {
 		h.waiting, h.heard, h.first = false, true, time.Now()
 	}
 	return n, err
 }
 
+// asks tells that a request can be sent by asking. A new connection cannot: its peer may speak first,
+// which is told as what it is.
+func (c *conn) asks() bool { return c.clear && c.facts.Reused && c.plain.Asks() }
+
+// ask sends the request that waits and reads the first bytes of the answer.
+func (c *conn) ask(p []byte) (int, error) {
+	n, rest, sent, err := c.plain.Ask(c.request, p)
+	c.request, c.sent, c.unsent = nil, sent, sent.IsZero()
+	if n > 0 || err != nil {
+		return n, err
+	}
+	if _, err := c.plain.Write(rest); err != nil {
+		return 0, err
+	}
+	c.sent = time.Now()
+	return c.plain.Read(p)
+}
+
+// usable tells that an idle connection may be used, as far as that must be known before a request is
+// there: asking looks by itself.
+func (c *conn) usable() bool { return c.clear && c.plain.Asks() || c.quiet() }
+
 // quiet tells that an idle connection may be used: it is open, and nothing came that nobody asked
 // for. Such bytes would be taken for the answer to the next request.
-func (c *conn) quiet() bool { return len(c.reader.Buffered()) == 0 && c.watch.quiet() }
-
-// watch looks whether anything waits in a socket, without reading it.
-type watch struct {
-	raw  syscall.RawConn
-	look func(fd uintptr) bool
-	calm bool
-}
+func (c *conn) quiet() bool { return len(c.reader.Buffered()) == 0 && c.plain.Quiet() }
 
 // upgraded is a connection that no longer speaks HTTP: what was read ahead comes first.
 type upgraded struct {
 	net.Conn
 	ahead []byte
 	stop  func() bool
+	ended func() // once, when it is closed
 }
 
-func newUpgraded(ctx context.Context, conn net.Conn, ahead []byte, aborted func()) *upgraded {
-	return &upgraded{Conn: conn, ahead: ahead, stop: context.AfterFunc(ctx, aborted)}
+func newUpgraded(ctx context.Context, conn net.Conn, ahead []byte, aborted, ended func()) *upgraded {
+	return &upgraded{Conn: conn, ahead: ahead, stop: whenOver(ctx, aborted), ended: sync.OnceFunc(ended)}
+}
+
+// whenOver has f run once ctx ends, unless stop comes first, as context.AfterFunc does. The contexts
+// of the ingress can do that by themselves, without a context and a channel in between.
+func whenOver(ctx context.Context, f func()) (stop func() bool) {
+	if c, ok := ctx.(interface {
+		AfterFunc(func()) (stop func() bool)
+	}); ok {
+		return c.AfterFunc(f)
+	}
+	return context.AfterFunc(ctx, f)
 }
 
 func (u *upgraded) Read(p []byte) (int, error) {
@@ -94,6 +161,19 @@ func (u *upgraded) Read(p []byte) (int, error) {
 	return u.Conn.Read(p)
 }
 
+// Socket is the TCP connection below, where nothing lies between; else nil.
+func (u *upgraded) Socket() *net.TCPConn {
+	tcp, _ := u.Conn.(*net.TCPConn)
+	return tcp
+}
+
+// Ahead is how many bytes Read gives before those in the socket. It is for who reads to ask.
+func (u *upgraded) Ahead() int { return len(u.ahead) }
+
+// Sent and Received tell of bytes that passed beside Write and Read. Nothing here counts them.
+func (u *upgraded) Sent(int64)     {}
+func (u *upgraded) Received(int64) {}
+
 // CloseWrite says that nothing more is sent; what the target still sends can be read.
 func (u *upgraded) CloseWrite() error {
 	if half, ok := u.Conn.(interface{ CloseWrite() error }); ok {
@@ -104,5 +184,7 @@ func (u *upgraded) CloseWrite() error {
 
 func (u *upgraded) Close() error {
 	u.stop()
-	return u.Conn.Close()
+	err := u.Conn.Close()
+	u.ended()
+	return err
 }

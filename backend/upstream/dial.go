@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"proxycache/backend/flow"
-	"proxycache/backend/problem"
 )
 
 // headStart is what one address has before the next is tried beside it (RFC 8305 §5).
@@ -17,16 +16,11 @@ const headStart = 250 * time.Millisecond
 
 // dialled is a connection that was just opened.
 type dialled struct {
-	conn   net.Conn // the socket, or TLS on it
-	socket net.Conn
+	conn   net.Conn // what HTTP is spoken over
+	socket net.Conn // below all TLS
+	held   *held    // between conn and socket where HTTP/2 may be spoken
+	spoken string
 	facts  flow.Conn
-}
-
-func (d *dialled) spoken() string {
-	if d.facts.TLS != nil && d.facts.TLS.ALPN == protocol2 {
-		return protocol2
-	}
-	return protocol1
 }
 
 // dial opens a connection to t and shakes hands where it is TLS, offering the protocols. It notes the
@@ -34,6 +28,33 @@ func (d *dialled) spoken() string {
 func (p *Pool) dial(x *flow.Exchange, t *target, offer []string) (*dialled, error) {
 	ctx, cancel := context.WithTimeout(x.Context(), p.settings.connectTimeout())
 	defer cancel()
+	d, err := p.reach(ctx, x, t)
+	if err != nil {
+		return nil, err
+	}
+	x.TargetConn = d.facts
+	d.spoken = protocol1
+	if t.scheme == "h2c" {
+		d.held = &held{Conn: d.conn}
+		d.conn, d.spoken = d.held, protocol2
+	}
+	if t.scheme == "https" {
+		if err := p.secure(ctx, x, t, d, offer); err != nil {
+			_ = d.socket.Close()
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// reach opens a connection that leads to t: straight, by a socket of this machine, or through the proxy.
+func (p *Pool) reach(ctx context.Context, x *flow.Exchange, t *target) (*dialled, error) {
+	if t.scheme == "unix" {
+		return p.reachLocal(ctx, x, t)
+	}
+	if p.proxied(t.origin) {
+		return p.reachThrough(ctx, x, t)
+	}
 	addresses, err := p.resolve(ctx, x, t)
 	if err != nil {
 		return nil, err
@@ -42,18 +63,26 @@ func (p *Pool) dial(x *flow.Exchange, t *target, offer []string) (*dialled, erro
 	socket, err := race(ctx, addresses)
 	x.Timing.ConnectDone = x.Since()
 	if err != nil {
+		p.lines.lookNow(t.site)
 		return nil, p.notConnected(x, t, err)
 	}
-	d := &dialled{conn: socket, socket: socket}
-	d.facts = flow.Conn{Local: socket.LocalAddr().String(), Remote: socket.RemoteAddr().String()}
-	x.TargetConn = d.facts
-	if t.scheme == "https" {
-		if err := p.secure(ctx, x, t, d, offer); err != nil {
-			_ = socket.Close()
-			return nil, err
-		}
+	return newDialled(socket), nil
+}
+
+func newDialled(socket net.Conn) *dialled {
+	return &dialled{conn: socket, socket: socket, facts: flow.Conn{Local: socket.LocalAddr().String(), Remote: socket.RemoteAddr().String()}}
+}
+
+// reachLocal connects to a Unix socket, which Windows has, too.
+func (p *Pool) reachLocal(ctx context.Context, x *flow.Exchange, t *target) (*dialled, error) {
+	var dialer net.Dialer
+	x.Timing.ConnectStart = x.Since()
+	socket, err := dialer.DialContext(ctx, "unix", t.host)
+	x.Timing.ConnectDone = x.Since()
+	if err != nil {
+		return nil, p.notConnected(x, t, err)
 	}
-	return d, nil
+	return newDialled(socket), nil
 }
 
 // resolve finds the addresses of t in the order in which they are tried, and asks for each whether it
@@ -61,7 +90,7 @@ func (p *Pool) dial(x *flow.Exchange, t *target, offer []string) (*dialled, erro
 func (p *Pool) resolve(ctx context.Context, x *flow.Exchange, t *target) ([]netip.AddrPort, error) {
 	port, err := strconv.ParseUint(t.port, 10, 16)
 	if err != nil || port == 0 || t.host == "" {
-		return nil, problem.New(problem.DNS, "Connecting to %s: that is no host and port. %s", t.address, p.advice("Change the target", "Check the address"))
+		return nil, p.noAddress(t)
 	}
 	ips, err := p.lookUp(ctx, x, t)
 	if err != nil {
@@ -71,7 +100,7 @@ func (p *Pool) resolve(ctx context.Context, x *flow.Exchange, t *target) ([]neti
 	for i, ip := range ips {
 		out[i] = netip.AddrPortFrom(ip.Unmap(), uint16(port))
 		if p.refuse(netip.AddrPortFrom(out[i].Addr().WithZone(""), uint16(port))) {
-			return nil, problem.New(problem.Forbidden, "Connecting to %s: this is Proxycache's own door to its settings, which nothing reaches through the proxy. %s", t.address, p.advice("Change the target", "Open it without the proxy"))
+			return nil, p.forbidden(t)
 		}
 	}
 	return out, nil
@@ -85,7 +114,7 @@ func (p *Pool) lookUp(ctx context.Context, x *flow.Exchange, t *target) ([]netip
 		return []netip.Addr{netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})}, nil
 	}
 	x.Timing.DNSStart = x.Since()
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", t.host)
+	ips, err := p.resolver.LookupNetIP(ctx, "ip", t.host)
 	x.Timing.DNSDone = x.Since()
 	if err != nil || len(ips) == 0 {
 		return nil, p.notFound(x, t, err)
@@ -174,17 +203,25 @@ func race(ctx context.Context, addresses []netip.AddrPort) (net.Conn, error) {
 // tunnel opens a connection that carries what the client sends, unread.
 func (p *Pool) tunnel(x *flow.Exchange) (*flow.Response, error) {
 	t := &target{origin: originOf("https", x.Request.Authority)}
-	t.scheme = "http" // the client does the TLS
+	t.scheme = "tcp" // the client does the TLS
 	t.address = t.origin.address()
+	t.site = p.lines.at(t.origin)
 	x.Target = t.address
 	x.Note("target", t.address)
-	d, err := p.dial(x, t, nil)
-	if err != nil {
+	if _, err := p.admit(x, t, need{fresh: true, http1: true}); err != nil {
+		p.lines.failed(t.site, err)
 		return nil, err
 	}
+	d, err := p.dial(x, t, nil)
+	if err != nil {
+		p.lines.release(t.site)
+		p.lines.failed(t.site, err)
+		return nil, err
+	}
+	p.lines.opened(t.site)
 	x.Note("connection", "new")
 	return &flow.Response{
 		Status: 200, Reason: "Connection established", Proto: "HTTP/1.1", Body: flow.NoBody,
-		Upgraded: newUpgraded(x.Context(), d.conn, nil, func() { _ = d.socket.Close() }),
+		Upgraded: newUpgraded(x.Context(), d.conn, nil, func() { _ = d.socket.Close() }, func() { p.lines.release(t.site) }),
 	}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -68,6 +69,16 @@ func (p *Pool) cancelled(x *flow.Exchange, doing string) *problem.Problem {
 	return problem.Wrap(problem.ClientLeft, cause, "%s: the client closed its connection first. Raise its timeout if it did not mean to.", doing)
 }
 
+// noAddress is what is wrong with a target that names no host or port.
+func (p *Pool) noAddress(t *target) error {
+	return problem.New(problem.DNS, "Connecting to %s: that is no host and port. %s", t.address, p.advice("Change the target", "Check the address"))
+}
+
+// forbidden is what is wrong with an address that is never dialled.
+func (p *Pool) forbidden(t *target) error {
+	return problem.New(problem.Forbidden, "Connecting to %s: this is Proxycache's own door to its settings, which nothing reaches through the proxy. %s", t.address, p.advice("Change the target", "Open it without the proxy"))
+}
+
 // notFound is why a name has no address.
 func (p *Pool) notFound(x *flow.Exchange, t *target, err error) error {
 	doing := fmt.Sprintf("Finding the address of %s", t.host)
@@ -94,6 +105,10 @@ func (p *Pool) notConnected(x *flow.Exchange, t *target, err error) error {
 		return problem.Wrap(problem.Refused, err, "%s: nothing listens there. %s", doing, p.advice("Start the server or change the target", "Start the server or check the address"))
 	case isTimeout(err):
 		return p.slow(doing, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return problem.Wrap(problem.Refused, err, "%s: there is no such socket. %s", doing, p.advice("Start the server or change the target", "Start the server"))
+	case errors.Is(err, fs.ErrPermission) && t.scheme == "unix":
+		return problem.Wrap(problem.Unreachable, err, "%s: this user may not open it. Change the permissions of the socket, or run the server as the same user.", doing)
 	case isUnreachable(err):
 		return problem.Wrap(problem.Unreachable, err, "%s: this machine has no way to it. Check its network. %s", doing, p.advice("Or change the target", "Or check the address"))
 	}
@@ -184,8 +199,15 @@ func holders(c x509.Certificate) string {
 // broken is why an exchange that was begun did not get its response. doing names the moment.
 func (p *Pool) broken(t *target, doing string, err error) *problem.Problem {
 	log := "See its log."
+	if given, ok := errors.AsType[*problem.Problem](err); ok {
+		return given
+	}
 	if refused, ok := errors.AsType[*http1.Error](err); ok {
-		return problem.Wrap(problem.BadResponse, err, "%s: %s. Mend the server, or check that this is the port of an HTTP server.", doing, refused.Reason)
+		fix := "check that this is the port of an HTTP server"
+		if refused.Lenient != 0 {
+			fix = "let this pass with " + refused.Lenient.Setting() + " in the route"
+		}
+		return problem.Wrap(problem.BadResponse, err, "%s: %s. Mend the server, or %s.", doing, refused.Reason, fix)
 	}
 	if isTimeout(err) {
 		return problem.Wrap(problem.ReadTimeout, err, "%s: it did not begin to answer within %s. See what it is busy with, or raise response_timeout in %s.", doing, p.settings.ResponseTimeout, p.section())

@@ -21,13 +21,16 @@ const (
 func (p *Pool) requestFields(dst flow.Header, x *flow.Exchange, t *target, length int64, w wire) flow.Header {
 	b := fieldWriter{out: dst, x: x, wire: w, length: length, host: p.hostFor(x, t), gone: nominated(x.Request.Header)}
 	b.upgrade = w == wire1 && asksUpgrade(x.Request)
+	if x.Door == flow.Reverse {
+		b.said, b.ip = said(x)
+	}
 	if w == wire1 && !x.Request.Header.Has("Host") {
 		b.put("Host", b.host)
 	}
 	for _, f := range x.Request.Header {
 		b.field(f)
 	}
-	b.finish(p.pseudonym)
+	b.finish(p)
 	return b.out
 }
 
@@ -54,9 +57,11 @@ type fieldWriter struct {
 	length int64 // of the body
 	host   string
 	gone   []string // what Connection nominates
+	said   string   // what Forwarded says of this hop, and the client's address in it; "" where nothing is said
+	ip     string
 
-	upgrade                                            bool
-	hosted, framed, trailers, forHost, forProto, forIP bool // was written
+	upgrade                                                       bool
+	hosted, framed, trailers, forHost, forProto, forIP, forwarded bool // was written
 }
 
 func (b *fieldWriter) put(name, value string) {
@@ -89,6 +94,11 @@ func (b *fieldWriter) field(f flow.Field) {
 		}
 	case b.x.Door == flow.Reverse && isForwarding(f.Name):
 		b.forwarding(f)
+	case b.x.Door == flow.Reverse && flow.EqualFold(f.Name, "Forwarded"):
+		if !b.forwarded {
+			b.put(f.Name, b.continued("Forwarded", b.said))
+		}
+		b.forwarded = true
 	default:
 		b.out = append(b.out, f)
 	}
@@ -106,28 +116,31 @@ func (b *fieldWriter) framing(name string) {
 	b.framed = true
 }
 
-// forwarding takes X-Forwarded-* of a trusted peer and replaces that of others.
+// forwarding continues X-Forwarded-* of a trusted peer. Of others nothing of that name passes, in the
+// spelling with underscores neither, which some servers take for the same: -For, -Host and -Proto are
+// replaced by ours, the rest is dropped.
 func (b *fieldWriter) forwarding(f flow.Field) {
-	x := b.x
-	switch len(f.Name) {
-	case len("X-Forwarded-For"):
-		ip := clientIP(x)
-		if b.forIP {
-			return
-		}
-		b.forIP = true
-		value := ip
-		if x.Trusted {
-			value = strings.TrimPrefix(strings.TrimSuffix(x.Request.Header.Joined("X-Forwarded-For")+", "+ip, ", "), ", ")
-		}
-		if value != "" {
+	switch {
+	case flow.EqualFold(f.Name, "X-Forwarded-For"):
+		if value := b.continued("X-Forwarded-For", b.ip); !b.forIP && value != "" {
 			b.put(f.Name, value)
 		}
-	case len("X-Forwarded-Host"):
-		b.forHost = b.firstOf(f, b.forHost, x.Request.Authority)
-	default:
-		b.forProto = b.firstOf(f, b.forProto, x.Request.Scheme)
+		b.forIP = true
+	case flow.EqualFold(f.Name, "X-Forwarded-Host"):
+		b.forHost = b.firstOf(f, b.forHost, b.x.Request.Authority)
+	case flow.EqualFold(f.Name, "X-Forwarded-Proto"):
+		b.forProto = b.firstOf(f, b.forProto, b.x.Request.Scheme)
+	case b.x.Trusted:
+		b.out = append(b.out, f)
 	}
+}
+
+// continued is ours behind what a trusted peer said in name, and ours alone behind others.
+func (b *fieldWriter) continued(name, ours string) string {
+	if !b.x.Trusted {
+		return ours
+	}
+	return strings.TrimPrefix(strings.TrimSuffix(b.x.Request.Header.Joined(name)+", "+ours, ", "), ", ")
 }
 
 // firstOf keeps what a trusted peer said: it names what the first client asked for.
@@ -142,7 +155,7 @@ func (b *fieldWriter) firstOf(f flow.Field, written bool, ours string) bool {
 }
 
 // finish adds what has had no place in the request.
-func (b *fieldWriter) finish(pseudonym string) {
+func (b *fieldWriter) finish(p *Pool) {
 	x := b.x
 	switch {
 	case b.length == http1.Chunked:
@@ -151,17 +164,13 @@ func (b *fieldWriter) finish(pseudonym string) {
 		b.framing("Content-Length") // 0 too, where a body is expected (RFC 9110 §8.6)
 	}
 	if x.Door == flow.Reverse {
-		if ip := clientIP(x); !b.forIP && ip != "" {
-			b.put("X-Forwarded-For", ip)
-		}
-		if !b.forHost {
-			b.put("X-Forwarded-Host", x.Request.Authority)
-		}
-		if !b.forProto {
-			b.put("X-Forwarded-Proto", x.Request.Scheme)
-		}
+		b.whoAsks()
 	}
-	b.put("Via", viaProtocol(x.Request.Proto)+" "+pseudonym)
+	if x.Request.Proto == "HTTP/1.1" {
+		b.put("Via", p.via)
+	} else {
+		b.put("Via", viaProtocol(x.Request.Proto)+" "+p.pseudonym)
+	}
 	if b.wire == wire1 {
 		switch {
 		case b.upgrade && b.trailers:
@@ -174,19 +183,86 @@ func (b *fieldWriter) finish(pseudonym string) {
 	}
 }
 
-// viaProtocol is the version in which the request was received, without "HTTP/".
+// whoAsks writes X-Forwarded-* and Forwarded (RFC 7239) where the request had none. What a trusted
+// peer said in only one of the two is continued there alone: the other would begin with that peer, and
+// the client be forgotten.
+func (b *fieldWriter) whoAsks() {
+	told, toldX := b.forwarded, b.forIP || b.forHost || b.forProto
+	if !b.x.Trusted || toldX || !told {
+		if !b.forIP && b.ip != "" {
+			b.put("X-Forwarded-For", b.ip)
+		}
+		if !b.forHost {
+			b.put("X-Forwarded-Host", b.x.Request.Authority)
+		}
+		if !b.forProto {
+			b.put("X-Forwarded-Proto", b.x.Request.Scheme)
+		}
+	}
+	if !told && (!b.x.Trusted || !toldX) {
+		b.put("Forwarded", b.said)
+	}
+}
+
+// said is the element of Forwarded for this hop (RFC 7239 §4), and the client's address as it stands in
+// it; "" where that is not known.
+func said(x *flow.Exchange) (element, ip string) {
+	var space [192]byte
+	b := append(space[:0], "for="...)
+	from, to := 0, 0
+	switch a := x.Client.Addr().Unmap().WithZone(""); {
+	case !a.IsValid():
+		b = append(b, "unknown"...)
+	case a.Is6():
+		b = append(b, `"[`...)
+		from = len(b)
+		b = a.AppendTo(b)
+		to = len(b)
+		b = append(b, `]"`...)
+	default:
+		from = len(b)
+		b = a.AppendTo(b)
+		to = len(b)
+	}
+	b = appendValue(append(b, ";host="...), x.Request.Authority)
+	b = appendValue(append(b, ";proto="...), x.Request.Scheme)
+	element = string(b)
+	return element, element[from:to]
+}
+
+// appendValue writes a token, or in quotes what is none (RFC 9110 §5.6.4).
+func appendValue(b []byte, value string) []byte {
+	if isToken(value) {
+		return append(b, value...)
+	}
+	b = append(b, '"')
+	for i := range len(value) {
+		if value[i] == '"' || value[i] == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, value[i])
+	}
+	return append(b, '"')
+}
+
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~':
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// viaProtocol is the version in which a message was received, without "HTTP/".
 func viaProtocol(proto string) string {
 	if v, ok := strings.CutPrefix(proto, "HTTP/"); ok && v != "" {
 		return v
 	}
 	return "1.1"
-}
-
-func clientIP(x *flow.Exchange) string {
-	if !x.Client.IsValid() {
-		return ""
-	}
-	return x.Client.Addr().Unmap().WithZone("").String()
 }
 
 // isConnectionField tells whether name ends at each hop, or has done its work here (Expect).
@@ -212,16 +288,22 @@ func isConnectionField(name string) bool {
 	return false
 }
 
+// isForwarding tells whether name begins with X-Forwarded, underscores taken for hyphens.
 func isForwarding(name string) bool {
-	switch len(name) {
-	case 15:
-		return flow.EqualFold(name, "X-Forwarded-For")
-	case 16:
-		return flow.EqualFold(name, "X-Forwarded-Host")
-	case 17:
-		return flow.EqualFold(name, "X-Forwarded-Proto")
+	const prefix = "x-forwarded"
+	if len(name) < len(prefix) || name[0]|0x20 != 'x' {
+		return false
 	}
-	return false
+	for i := range len(prefix) {
+		c := name[i] | 0x20
+		if name[i] == '_' {
+			c = '-'
+		}
+		if c != prefix[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // nominated are the fields that Connection names as its own, without the options that name none.
@@ -250,11 +332,16 @@ func isNominated(gone []string, name string) bool {
 	return false
 }
 
-// kept are fields that no Connection takes away: a client could otherwise make us forget who it is,
-// or where a message ends.
+// kept are fields that no Connection takes away; nominating them is without effect. A client could
+// otherwise make us forget who it is, what it may see, where a message ends, or which of several answers
+// a cache may keep (RFC 9110 §7.6.1: options of a connection are not to be fields meant for all).
 var kept = []string{
-	"Host", "Authorization", "Cookie", "Set-Cookie", "Forwarded", "Via", "Content-Length", "Content-Type", "Content-Encoding",
-	"Content-Range", "Cache-Control", "Date", "Location", "Origin", "Age", "Vary", "Trailer", "WWW-Authenticate",
+	"Host", "Authorization", "Cookie", "Set-Cookie", "WWW-Authenticate", "Authentication-Info", "Origin", "Referer",
+	"Forwarded", "Via", "Max-Forwards",
+	"Content-Length", "Content-Type", "Content-Encoding", "Content-Range", "Content-Location", "Content-Disposition", "Trailer",
+	"Cache-Control", "Pragma", "Age", "Date", "Expires", "Vary", "ETag", "Last-Modified", "Location", "Range", "Accept-Ranges",
+	"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range",
+	"Strict-Transport-Security", "Content-Security-Policy", "X-Frame-Options", "X-Content-Type-Options",
 }
 
 func endToEnd(name string) bool {
@@ -263,10 +350,26 @@ func endToEnd(name string) bool {
 			return true
 		}
 	}
-	return len(name) > len("X-Forwarded-") && flow.EqualFold(name[:len("X-Forwarded-")], "X-Forwarded-")
+	return isForwarding(name) || len(name) > len(cors) && flow.EqualFold(name[:len(cors)], cors)
 }
 
-// responseFields drops what ends here, in place; status 101 keeps Upgrade.
+const cors = "Access-Control-"
+
+// answerFields are those of a response that was received in proto, with our Via; it has not the
+// pseudonym by which loops are found. The array of h is used.
+func answerFields(h flow.Header, status int, proto string) flow.Header {
+	via := "1.1 proxycache"
+	switch proto {
+	case "HTTP/1.0":
+		via = "1.0 proxycache"
+	case "HTTP/2.0":
+		via = "2.0 proxycache"
+	}
+	return append(responseFields(h, status), flow.Field{Name: "Via", Value: via})
+}
+
+// responseFields drops what ends here, in place. Status 101 keeps Upgrade, and so does 426, which means
+// nothing without it (RFC 9110 §15.5.22).
 func responseFields(h flow.Header, status int) flow.Header {
 	gone := nominated(h)
 	out := h[:0]
@@ -274,13 +377,17 @@ func responseFields(h flow.Header, status int) flow.Header {
 		drop := len(gone) > 0 && isNominated(gone, f.Name)
 		switch len(f.Name) {
 		case 7:
-			drop = drop || flow.EqualFold(f.Name, "Upgrade") && status != 101
+			drop = drop || flow.EqualFold(f.Name, "Upgrade") && status != 101 && status != 426
 		case 10:
 			drop = drop || flow.EqualFold(f.Name, "Connection") || flow.EqualFold(f.Name, "Keep-Alive")
 		case 16:
 			drop = drop || flow.EqualFold(f.Name, "Proxy-Connection")
 		case 17:
 			drop = drop || flow.EqualFold(f.Name, "Transfer-Encoding")
+		case 18:
+			drop = drop || flow.EqualFold(f.Name, "Proxy-Authenticate")
+		case 25:
+			drop = drop || flow.EqualFold(f.Name, "Proxy-Authentication-Info")
 		}
 		if !drop {
 			out = append(out, f)

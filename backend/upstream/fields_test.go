@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ func TestOrderAndSpellingOfFieldsAreKept(t *testing.T) {
 	x.Request.Header[1].Name = "hOST"
 	before := fmt.Sprint(x.Request.Header)
 	want := "user-agent: curl\nhOST: shop.localhost\nX-Odd-CASE: kept\naccept: a\nACCEPT: b\nx-empty: \ncookie: a=1; b=2\nX-Utf: Zoë\n" +
-		"X-Forwarded-For: 192.0.2.7\nX-Forwarded-Host: shop.localhost\nX-Forwarded-Proto: http\nVia: 1.1 PX"
+		"X-Forwarded-For: 192.0.2.7\nX-Forwarded-Host: shop.localhost\nX-Forwarded-Proto: http\nForwarded: for=192.0.2.7;host=shop.localhost;proto=http\nVia: 1.1 PX"
 	if got := heardFields(t, p, x); got != want {
 		t.Errorf("the origin heard\n%s\nwant\n%s", got, want)
 	}
@@ -46,6 +47,7 @@ func TestFieldsThatEndHere(t *testing.T) {
 		{"those of a connection", []string{"Connection: keep-alive", "Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "A: 1"}, "A: 1"},
 		{"those it nominates", []string{"Connection: close, X-Mine", "x-mine: 1", "Connection: x-other", "X-Other: 2", "A: 1"}, "A: 1"},
 		{"never those that mean something", []string{"Connection: Authorization, cookie, X-Forwarded-For, host, Content-Type", "Authorization: a", "Cookie: b", "X-Forwarded-For: 9.9.9.9", "Content-Type: c"}, "Authorization: a|Cookie: b|X-Forwarded-For: 9.9.9.9|Content-Type: c"},
+		{"nor those that guard an answer", []string{"Connection: Cache-Control, If-None-Match, X_Forwarded_For, Access-Control-Request-Method, Via", "Cache-Control: no-store", "If-None-Match: e", "Access-Control-Request-Method: PUT"}, "Cache-Control: no-store|If-None-Match: e|Access-Control-Request-Method: PUT"},
 		{"credentials of the proxy", []string{"Proxy-Authorization: Basic x", "Proxy-Authenticate: y", "Authorization: z"}, "Authorization: z"},
 		{"TE but for trailers", []string{"TE: gzip, trailers", "Connection: TE"}, "TE: trailers|Connection: TE"},
 		{"TE without trailers", []string{"TE: gzip", "Connection: TE"}, ""},
@@ -72,6 +74,11 @@ func TestFieldsThatEndHere(t *testing.T) {
 func TestWhoAsksIsToldInTheReverseDoor(t *testing.T) {
 	p := openTo(t, "http://"+serve(t, answering))
 	given := []string{"X-Forwarded-For: 1.1.1.1", "x-forwarded-host: first.example", "X-Forwarded-For: 2.2.2.2", "X-Forwarded-Proto: https"}
+	others := []string{"X-Forwarded-Port: 99", "x_forwarded_for: 6.6.6.6", "X-Forwarded_Proto: https", "X-Forwarded: a", "X-Forwarded-Prefix: /p", "X-Real-IP: 7.7.7.7"}
+	said := func(ip, forwarded string) string {
+		return "X-Forwarded-For: " + ip + "|X-Forwarded-Host: shop.localhost|X-Forwarded-Proto: http|Forwarded: for=" + forwarded + ";host=shop.localhost;proto=http"
+	}
+	const ours = "for=192.0.2.7;host=shop.localhost;proto=http"
 	cases := []struct {
 		name    string
 		trusted bool
@@ -79,11 +86,17 @@ func TestWhoAsksIsToldInTheReverseDoor(t *testing.T) {
 		fields  []string
 		want    string
 	}{
-		{"unknown", false, "192.0.2.7:1", nil, "X-Forwarded-For: 192.0.2.7|X-Forwarded-Host: shop.localhost|X-Forwarded-Proto: http"},
-		{"not trusted", false, "192.0.2.7:1", given, "X-Forwarded-For: 192.0.2.7|x-forwarded-host: shop.localhost|X-Forwarded-Proto: http"},
+		{"unknown", false, "192.0.2.7:1", nil, said("192.0.2.7", "192.0.2.7")},
+		{"not trusted", false, "192.0.2.7:1", given, "X-Forwarded-For: 192.0.2.7|x-forwarded-host: shop.localhost|X-Forwarded-Proto: http|Forwarded: " + ours},
+		{"not trusted, with all that has the name", false, "192.0.2.7:1", others, "X-Real-IP: 7.7.7.7|" + said("192.0.2.7", "192.0.2.7")},
+		{"not trusted, with Forwarded", false, "192.0.2.7:1", []string{"forwarded: for=6.6.6.6", "Forwarded: for=7.7.7.7"}, "forwarded: " + ours + "|X-Forwarded-For: 192.0.2.7|X-Forwarded-Host: shop.localhost|X-Forwarded-Proto: http"},
 		{"trusted", true, "192.0.2.7:1", given, "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.7|x-forwarded-host: first.example|X-Forwarded-Proto: https"},
-		{"trusted and silent", true, "192.0.2.7:1", nil, "X-Forwarded-For: 192.0.2.7|X-Forwarded-Host: shop.localhost|X-Forwarded-Proto: http"},
-		{"in another spelling", false, "[::ffff:192.0.2.7]:1", nil, "X-Forwarded-For: 192.0.2.7|X-Forwarded-Host: shop.localhost|X-Forwarded-Proto: http"},
+		{"trusted, with others", true, "192.0.2.7:1", others[:1], "X-Forwarded-Port: 99|" + said("192.0.2.7", "192.0.2.7")},
+		{"trusted, with Forwarded", true, "192.0.2.7:1", []string{"Forwarded: for=1.1.1.1;proto=https", "Forwarded: for=2.2.2.2"}, "Forwarded: for=1.1.1.1;proto=https, for=2.2.2.2, " + ours},
+		{"trusted, with both", true, "192.0.2.7:1", []string{"Forwarded: for=1.1.1.1", "X-Forwarded-For: 1.1.1.1"}, "Forwarded: for=1.1.1.1, " + ours + "|X-Forwarded-For: 1.1.1.1, 192.0.2.7|X-Forwarded-Host: shop.localhost|X-Forwarded-Proto: http"},
+		{"trusted and silent", true, "192.0.2.7:1", nil, said("192.0.2.7", "192.0.2.7")},
+		{"in another spelling", false, "[::ffff:192.0.2.7]:1", nil, said("192.0.2.7", "192.0.2.7")},
+		{"by IPv6", false, "[2001:db8::1%eth0]:1", nil, said("2001:db8::1", `"[2001:db8::1]"`)},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -143,12 +156,12 @@ func TestFieldsOfAResponseThatEndHere(t *testing.T) {
 	p := openTo(t, "http://"+serve(t, func(p *peer) {
 		p.head()
 		p.say("HTTP/1.1 200 OK\r\nX-Odd-CASE: kept\r\nConnection: X-Mine, Set-Cookie\r\nx-mine: 1\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nKeep-Alive: timeout=5\r\n" +
-			"Proxy-Connection: x\r\nUpgrade: h2\r\nContent-Length: 2\r\n\r\nok")
+			"Proxy-Connection: x\r\nUpgrade: h2\r\nProxy-Authenticate: Basic\r\nContent-Length: 2\r\n\r\nok")
 		p.rest()
 	}))
 	r := send(t, p, ask(t, "GET", "/"))
 	_ = read(t, r)
-	if got := fmt.Sprint(r.Header); got != "[{X-Odd-CASE kept} {Set-Cookie a=1} {set-cookie b=2} {Content-Length 2}]" {
+	if got := fmt.Sprint(r.Header); got != "[{X-Odd-CASE kept} {Set-Cookie a=1} {set-cookie b=2} {Content-Length 2} {Via 1.1 proxycache}]" {
 		t.Errorf("the response's fields are %s", got)
 	}
 	if !strings.Contains(string(r.RawHead), "Keep-Alive: timeout=5") {
@@ -165,5 +178,37 @@ func TestALoopIsFound(t *testing.T) {
 	}
 	if p.loops(ask(t, "GET", "/", "Via: 1.1 "+another.pseudonym)) {
 		t.Error("another pool of the chain is taken for a loop")
+	}
+}
+
+func TestTheAuthorityIsQuotedInForwarded(t *testing.T) {
+	for authority, want := range map[string]string{
+		"shop.localhost": "shop.localhost", "shop:8080": `"shop:8080"`, "[::1]:80": `"[::1]:80"`, "": `""`, `a"b\c`: `"a\"b\\c"`,
+	} {
+		x := ask(t, "GET", "/")
+		x.Request.Authority, x.Client = authority, netip.AddrPort{}
+		if got, ip := said(x); got != "for=unknown;host="+want+";proto=http" || ip != "" {
+			t.Errorf("%q gives %s and %q", authority, got, ip)
+		}
+	}
+}
+
+func TestViaOfAResponseNamesWhatItCameBy(t *testing.T) {
+	for proto, want := range map[string]string{"HTTP/1.1": "1.1 proxycache", "HTTP/1.0": "1.0 proxycache"} {
+		p := openTo(t, "http://"+serve(t, func(p *peer) {
+			p.head()
+			p.say("%s 200 OK\r\nVia: 1.1 origin\r\n\r\n", proto)
+		}))
+		r := send(t, p, ask(t, "GET", "/"))
+		_ = read(t, r)
+		if got := r.Header.Values("Via"); len(got) != 2 || got[0] != "1.1 origin" || got[1] != want {
+			t.Errorf("%s: Via is %q", proto, got)
+		}
+	}
+	p := openTLS(t, func(http.ResponseWriter, *http.Request) {}, nil)
+	r := send(t, p, ask(t, "GET", "/"))
+	_ = read(t, r)
+	if got := r.Header.Get("Via"); got != "2.0 proxycache" {
+		t.Errorf("HTTP/2: Via is %q", got)
 	}
 }

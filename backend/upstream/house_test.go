@@ -45,6 +45,12 @@ func serveOn(t *testing.T, address string, do func(p *peer)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	serveListener(t, l, do)
+	return l.Addr().String()
+}
+
+func serveListener(t *testing.T, l net.Listener, do func(p *peer)) {
+	t.Helper()
 	var open sync.WaitGroup
 	var mu sync.Mutex
 	var conns []net.Conn
@@ -72,7 +78,6 @@ func serveOn(t *testing.T, address string, do func(p *peer)) string {
 		mu.Unlock()
 		open.Wait()
 	})
-	return l.Addr().String()
 }
 
 // head reads a request's head as it is on the wire; "" when the connection ended.
@@ -262,8 +267,8 @@ func unquiet(t *testing.T, p *Pool) {
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		p.lines.mu.Lock()
 		quiet := false
-		for _, list := range p.lines.idle {
-			for _, c := range list {
+		for _, s := range p.lines.sites {
+			for _, c := range s.idle {
 				quiet = quiet || c.quiet()
 			}
 		}

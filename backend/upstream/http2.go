@@ -2,11 +2,11 @@ package upstream
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"proxycache/backend/flow"
@@ -16,9 +16,13 @@ import (
 // shared is a connection that speaks HTTP/2: many exchanges use it at once. It is made by net/http,
 // whose maps lose the order of fields; their values, and the order within a name, are kept.
 type shared struct {
-	conn   *http.ClientConn
-	origin origin
-	facts  flow.Conn
+	conn    *http.ClientConn
+	site    *site
+	lines   *lines
+	held    *held
+	facts   flow.Conn
+	ip      netip.Addr
+	retired atomic.Bool // it ends with its last exchange
 
 	mu   sync.Mutex
 	used time.Time // when an exchange last had a place
@@ -36,31 +40,103 @@ const (
 	pingWait  = 15 * time.Second
 )
 
-// newShared speaks HTTP/2 over d, with a place reserved for the first exchange.
-func newShared(ctx context.Context, d *dialled, o origin) (*shared, error) {
-	conn, ok := d.conn.(*tls.Conn)
-	if !ok {
-		return nil, errors.New("HTTP/2 is spoken over TLS only")
+// held is a socket whose end is told: net/http closes it when it likes.
+type held struct {
+	net.Conn
+
+	mu     sync.Mutex
+	began  string // what was read first
+	closed bool
+	ended  func()
+}
+
+const http1Began = "HTTP/1."
+
+func (h *held) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	h.mu.Lock()
+	if missing := len(http1Began) - len(h.began); missing > 0 {
+		h.began += string(p[:min(n, missing)])
 	}
+	h.mu.Unlock()
+	return n, err
+}
+
+// isHTTP1 tells that an answer of HTTP/1 came where HTTP/2 was spoken.
+func (h *held) isHTTP1() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.began == http1Began
+}
+
+// errHTTP1 is what it means.
+var errHTTP1 = &http1.Error{Status: 502, Reason: "it answers in HTTP/1, so its address begins with http://"}
+
+func (h *held) Close() error {
+	err := h.Conn.Close()
+	h.mu.Lock()
+	ended := h.ended
+	h.closed, h.ended = true, nil
+	h.mu.Unlock()
+	if ended != nil {
+		ended()
+	}
+	return err
+}
+
+// tell has do called once, when the socket is closed.
+func (h *held) tell(do func()) {
+	h.mu.Lock()
+	closed := h.closed
+	if !closed {
+		h.ended = do
+	}
+	h.mu.Unlock()
+	if closed {
+		do()
+	}
+}
+
+// newShared speaks HTTP/2 over d, with a place reserved for the first exchange.
+func newShared(ctx context.Context, d *dialled, s *site, l *lines) (*shared, error) {
 	var protocols http.Protocols
 	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	dialled := func(context.Context, string, string) (net.Conn, error) { return d.conn, nil }
 	transport := &http.Transport{ // it opens one connection: the one that is there
-		DialTLSContext:         func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+		DialContext:            dialled,
+		DialTLSContext:         dialled,
 		Protocols:              &protocols,
 		DisableCompression:     true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingWait},
 		MaxResponseHeaderBytes: int64(http1.DefaultLimits.Head),
 	}
-	made, err := transport.NewClientConn(ctx, "https", o.address())
+	scheme := "http"
+	if d.facts.TLS != nil {
+		scheme = "https"
+	}
+	made, err := transport.NewClientConn(ctx, scheme, s.origin.address())
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{conn: made, origin: o, facts: d.facts, used: time.Now()}
+	h := &shared{conn: made, site: s, lines: l, held: d.held, facts: d.facts, ip: ipOf(d.socket), used: time.Now()}
 	if err := made.Reserve(); err != nil {
-		s.close()
+		h.close()
 		return nil, err
 	}
-	return s, nil
+	made.SetStateHook(h.changed)
+	l.opened(s)
+	d.held.tell(func() { l.release(s) })
+	return h, nil
+}
+
+// changed is told by net/http when an exchange ended or the peer allows more of them.
+func (s *shared) changed(c *http.ClientConn) {
+	if s.retired.Load() && c.InFlight() == 0 {
+		s.close()
+		return
+	}
+	s.lines.nudge(s.site)
 }
 
 // reserve takes a place for one exchange; false when there is none.
@@ -95,11 +171,7 @@ func (s *shared) close() { _ = s.conn.Close() } // the peer may be gone: nothing
 
 // retire closes it after its last exchange.
 func (s *shared) retire() {
-	s.conn.SetStateHook(func(c *http.ClientConn) {
-		if c.InFlight() == 0 {
-			_ = c.Close()
-		}
-	})
+	s.retired.Store(true)
 	if s.conn.InFlight() == 0 {
 		s.close()
 	}

@@ -17,62 +17,73 @@ type line interface {
 // maxIdleTotal bounds the idle connections of a pool over all origins: a forward pool is sent anywhere.
 const maxIdleTotal = 512
 
-// maxSpoken bounds the origins whose protocol is remembered.
-const maxSpoken = 1024
-
-// lines are the connections of a pool that wait for their next exchange.
+// lines are the connections of a pool: how many there are, and those that wait for their next
+// exchange.
 type lines struct {
-	perOrigin int
+	perOrigin int // idle ones kept
+	limit     int // open ones to one origin; 0 for none
+	queue     int // exchanges that may wait for one
 	timeout   time.Duration
+	watched   func(origin) *names // what looks the name of a new site up again, or nil
 
-	mu     sync.Mutex
-	closed bool
-	idle   map[origin][]*conn   // the last used last
-	shared map[origin][]*shared // HTTP/2: in use and idle ones
-	spoken map[origin]string    // what TLS agreed on at the last connection: "h2", "http/1.1"
-	gates  map[origin]*gate
-	total  int // of idle
-	sweep  *time.Timer
-}
-
-// gate lets one exchange at a time open a connection to an origin that may speak HTTP/2: the others
-// wait and share it.
-type gate struct {
-	enter chan struct{}
-	users int // under lines.mu; the last one removes it
+	mu        sync.Mutex
+	closed    bool
+	sites     map[origin]*site
+	total     int // of idle ones
+	sweep     *time.Timer
+	forgotten Usage           // what sites counted that are no longer known
+	over      context.Context // ends with the pool: what looks names up beside
+	end       context.CancelFunc
 }
 
 func (l *lines) open(s dialing) {
 	l.perOrigin, l.timeout = s.MaxIdle, s.idleTimeout()
-	l.idle, l.shared = map[origin][]*conn{}, map[origin][]*shared{}
-	l.spoken, l.gates = map[origin]string{}, map[origin]*gate{}
+	l.limit, l.queue = s.MaxConnections, s.Queue
+	l.sites, l.watched = map[origin]*site{}, func(origin) *names { return nil }
+	l.over, l.end = context.WithCancel(context.Background())
 }
 
-// take is the idle connection to o that was used last, or nil.
-func (l *lines) take(o origin) *conn {
+// take is the idle connection to s that was used last, or nil.
+func (l *lines) take(s *site) *conn {
 	for {
-		c := l.pop(o)
-		if c == nil || time.Since(c.since) < l.timeout && c.quiet() {
+		c := l.pop(s)
+		if c == nil || time.Since(c.since) < l.timeout && c.usable() {
 			return c
 		}
 		c.end()
 	}
 }
 
-func (l *lines) pop(o origin) *conn {
+func (l *lines) pop(s *site) *conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list := l.idle[o]
-	if len(list) == 0 {
+	if len(s.idle) == 0 {
 		return nil
 	}
-	c := list[len(list)-1]
-	l.idle[o] = slices.Delete(list, len(list)-1, len(list))
+	s.reused++
+	return l.popLast(s)
+}
+
+// popLast is called under the lock.
+func (l *lines) popLast(s *site) *conn {
+	last := len(s.idle) - 1
+	c := s.idle[last]
+	s.idle[last] = nil
+	s.idle = s.idle[:last]
 	l.total--
 	return c
 }
 
-// put keeps c for the next exchange, or closes it where there is no place.
+// popFirst is called under the lock.
+func (l *lines) popFirst(s *site) *conn {
+	c := s.idle[0]
+	s.idle = slices.Delete(s.idle, 0, 1)
+	l.total--
+	return c
+}
+
+// put gives c to who waits for one, keeps it for the next exchange, or closes it where there is no
+// place.
 func (l *lines) put(c *conn) {
 	c.since = time.Now()
 	if surplus := l.keep(c); surplus != nil {
@@ -84,20 +95,23 @@ func (l *lines) put(c *conn) {
 func (l *lines) keep(c *conn) (surplus *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || l.perOrigin == 0 {
-		return c
+	s := c.site
+	if s.names != nil {
+		l.lookAgain(s, c.since)
 	}
-	list := l.idle[c.origin]
 	switch {
-	case len(list) >= l.perOrigin:
-		surplus = list[0]
-		list = slices.Delete(list, 0, 1)
-		l.total--
+	case l.closed || s.gone || c.once || s.moved(c):
+		return c
+	case len(s.waiting) > 0:
+		return s.handOn(c)
+	case l.perOrigin == 0:
+		return c
+	case len(s.idle) >= l.perOrigin:
+		surplus = l.popFirst(s)
 	case l.total >= maxIdleTotal:
 		surplus = l.oldest()
-		list = l.idle[c.origin]
 	}
-	l.idle[c.origin] = append(list, c)
+	s.idle = append(s.idle, c)
 	l.total++
 	l.sweepLater()
 	return surplus
@@ -105,15 +119,13 @@ func (l *lines) keep(c *conn) (surplus *conn) {
 
 // oldest removes the connection that has been idle for longest.
 func (l *lines) oldest() *conn {
-	var oldest *conn
-	for _, list := range l.idle {
-		if len(list) > 0 && (oldest == nil || list[0].since.Before(oldest.since)) {
-			oldest = list[0]
+	var oldest *site
+	for _, s := range l.sites {
+		if len(s.idle) > 0 && (oldest == nil || s.idle[0].since.Before(oldest.idle[0].since)) {
+			oldest = s
 		}
 	}
-	l.idle[oldest.origin] = slices.Delete(l.idle[oldest.origin], 0, 1)
-	l.total--
-	return oldest
+	return l.popFirst(oldest)
 }
 
 // sweepLater is called under the lock.
@@ -139,110 +151,54 @@ func (l *lines) expired() (conns []*conn, unused []*shared) {
 	defer l.mu.Unlock()
 	l.sweep = nil
 	limit := time.Now().Add(-l.timeout)
-	for o, list := range l.idle {
-		n := 0
-		for n < len(list) && !list[n].since.After(limit) {
-			n++
+	left := false
+	for _, s := range l.sites {
+		for len(s.idle) > 0 && !s.idle[0].since.After(limit) {
+			conns = append(conns, l.popFirst(s))
 		}
-		conns = append(conns, list[:n]...)
-		l.total -= n
-		if n == len(list) {
-			delete(l.idle, o)
-		} else {
-			l.idle[o] = slices.Delete(list, 0, n)
-		}
+		unused = append(unused, s.drop(func(h *shared) bool { return h.dead() || h.idleSince(limit) })...)
+		left = left || len(s.idle) > 0 || len(s.shared) > 0
 	}
-	for o := range l.shared {
-		unused = append(unused, l.dropShared(o, func(s *shared) bool { return s.dead() || s.idleSince(limit) })...)
-	}
-	if l.total > 0 || len(l.shared) > 0 {
+	if left {
 		l.sweepLater()
 	}
 	return conns, unused
 }
 
-// dropShared removes those of o that are to go; it is called under the lock.
-func (l *lines) dropShared(o origin, gone func(*shared) bool) (out []*shared) {
-	left := slices.DeleteFunc(l.shared[o], func(s *shared) bool {
-		if gone(s) {
-			out = append(out, s)
-			return true
-		}
-		return false
-	})
-	if len(left) == 0 {
-		delete(l.shared, o)
-	} else {
-		l.shared[o] = left
-	}
-	return out
-}
-
-// share is an HTTP/2 connection to o that has room for one more exchange, with that room reserved.
-func (l *lines) share(o origin) *shared {
+// share is an HTTP/2 connection to s that has room for one more exchange, with that room reserved.
+func (l *lines) share(s *site) *shared {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, s := range l.shared[o] {
-		if s.reserve() {
-			return s
+	list := s.shared
+	l.mu.Unlock()
+	for _, h := range list {
+		if h.reserve() {
+			l.mu.Lock()
+			s.reused++
+			if s.names != nil {
+				l.lookAgain(s, time.Now())
+			}
+			l.mu.Unlock()
+			return h
 		}
 	}
 	return nil
 }
 
 // add makes an HTTP/2 connection known to others. Where it cannot be kept it ends with its exchange.
-func (l *lines) add(s *shared) {
+func (l *lines) add(h *shared) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed || l.perOrigin == 0 {
-		s.retire()
-		return
+	s := h.site
+	keep := !l.closed && !s.gone && l.perOrigin > 0
+	if keep {
+		s.drop((*shared).dead)
+		s.shared = append(slices.Clone(s.shared), h)
+		l.sweepLater()
 	}
-	l.dropShared(s.origin, (*shared).dead)
-	l.shared[s.origin] = append(l.shared[s.origin], s)
-	l.sweepLater()
-}
-
-// speaks notes what o agreed on.
-func (l *lines) speaks(o origin, protocol string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.spoken) >= maxSpoken {
-		clear(l.spoken)
-	}
-	l.spoken[o] = protocol
-}
-
-func (l *lines) protocol(o origin) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.spoken[o]
-}
-
-// pass waits until nobody else opens a connection to o; leave must be called then. False when ctx
-// ended before.
-func (l *lines) pass(ctx context.Context, o origin) (leave func(), ok bool) {
-	l.mu.Lock()
-	g := l.gates[o]
-	if g == nil {
-		g = &gate{enter: make(chan struct{}, 1)}
-		l.gates[o] = g
-	}
-	g.users++
 	l.mu.Unlock()
-	release := func() {
-		l.mu.Lock()
-		if g.users--; g.users == 0 {
-			delete(l.gates, o)
-		}
-		l.mu.Unlock()
-	}
-	select {
-	case g.enter <- struct{}{}:
-		return func() { <-g.enter; release() }, true
-	case <-ctx.Done():
-		release()
-		return nil, false
+	if keep {
+		l.nudge(s)
+	} else {
+		h.retire()
 	}
 }
 
@@ -250,21 +206,23 @@ func (l *lines) pass(ctx context.Context, o origin) (leave func(), ok bool) {
 func (l *lines) close() {
 	l.mu.Lock()
 	l.closed = true
+	l.end()
 	if l.sweep != nil {
 		l.sweep.Stop()
 		l.sweep = nil
 	}
-	idle, sharedBefore := l.idle, l.shared
-	l.idle, l.shared, l.total = map[origin][]*conn{}, map[origin][]*shared{}, 0
-	l.mu.Unlock()
-	for _, list := range idle {
-		for _, c := range list {
-			c.end()
-		}
+	var idle []*conn
+	var unused []*shared
+	for _, s := range l.sites {
+		idle, unused = append(idle, s.idle...), append(unused, s.shared...)
+		s.idle, s.shared = nil, nil
 	}
-	for _, list := range sharedBefore {
-		for _, s := range list {
-			s.retire()
-		}
+	l.total = 0
+	l.mu.Unlock()
+	for _, c := range idle {
+		c.end()
+	}
+	for _, h := range unused {
+		h.retire()
 	}
 }

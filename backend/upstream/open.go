@@ -12,59 +12,98 @@ const (
 
 // line finds an idle connection to t for x, or opens one.
 func (p *Pool) line(x *flow.Exchange, t *target, w wanted) (line, error) {
-	upgrade := asksUpgrade(x.Request)
-	if w == idleOrNew {
-		if l := p.waiting(x, t.origin, upgrade); l != nil {
+	n := need{fresh: w == onlyNew}
+	if asksUpgrade(x.Request) && t.scheme != "h2c" {
+		n = need{fresh: n.fresh || p.absolute(t), http1: true}
+	}
+	if !n.fresh {
+		if l := p.waiting(t, n); l != nil {
 			return l, nil
 		}
 	}
-	if t.scheme != "https" || upgrade || !p.settings.HTTP2 || p.lines.protocol(t.origin) == protocol1 {
-		return p.fresh(x, t, upgrade)
+	g, err := p.admit(x, t, n)
+	switch {
+	case err != nil:
+		return nil, err
+	case g.conn != nil:
+		g.conn.facts.Reused = true
+		return g.conn, nil
+	case g.shared != nil:
+		return &place{g.shared, true}, nil
 	}
-	leave, ok := p.lines.pass(x.Context(), t.origin)
-	if !ok {
-		return nil, p.cancelled(x, "Connecting to "+t.address)
+	l, took, err := p.fresh(x, t, n)
+	if !took {
+		p.lines.release(t.site)
 	}
-	defer leave()
-	if s := p.lines.share(t.origin); s != nil {
-		return &place{s, true}, nil
-	}
-	return p.fresh(x, t, upgrade)
+	return l, err
 }
 
 // waiting is a connection that is open already.
-func (p *Pool) waiting(x *flow.Exchange, o origin, upgrade bool) line {
-	if o.scheme == "https" && !upgrade { // HTTP/2 has no upgrade (RFC 9113 §8.6)
-		if s := p.lines.share(o); s != nil {
+func (p *Pool) waiting(t *target, n need) line {
+	if t.scheme != "http" && !n.http1 {
+		if s := p.lines.share(t.site); s != nil {
 			return &place{s, true}
 		}
 	}
-	if c := p.lines.take(o); c != nil {
+	if c := p.lines.take(t.site); c != nil {
 		c.facts.Reused = true
 		return c
 	}
 	return nil
 }
 
-// fresh opens a connection and learns what it speaks.
-func (p *Pool) fresh(x *flow.Exchange, t *target, upgrade bool) (line, error) {
+// mayShare tells whether a connection to t may turn out to be one for many exchanges.
+func (p *Pool) mayShare(t *target, n need) bool {
+	switch t.scheme {
+	case "h2c":
+		return true
+	case "https":
+		return p.settings.HTTP2 && !n.http1
+	}
+	return false
+}
+
+// fresh opens a connection, or takes a place on one that another exchange has just opened: took says
+// that it is a new one.
+func (p *Pool) fresh(x *flow.Exchange, t *target, n need) (l line, took bool, err error) {
+	if p.mayShare(t, n) && p.lines.protocol(t.site) != protocol1 {
+		leave, ok := t.site.pass(x.Context())
+		if !ok {
+			return nil, false, p.cancelled(x, "Connecting to "+t.address)
+		}
+		defer leave()
+		if s := p.lines.share(t.site); s != nil {
+			return &place{s, true}, false, nil
+		}
+	}
+	l, err = p.openLine(x, t, n)
+	return l, err == nil, err
+}
+
+// openLine opens a connection and learns what it speaks.
+func (p *Pool) openLine(x *flow.Exchange, t *target, n need) (line, error) {
 	offer := []string{protocol1}
-	if p.settings.HTTP2 && !upgrade {
+	if p.mayShare(t, n) {
 		offer = []string{protocol2, protocol1}
 	}
 	d, err := p.dial(x, t, offer)
 	if err != nil {
 		return nil, err
 	}
-	if t.scheme == "https" && !upgrade {
-		p.lines.speaks(t.origin, d.spoken())
+	if t.scheme == "https" && !n.http1 {
+		p.lines.speaks(t.site, d.spoken)
 	}
-	if d.spoken() != protocol2 {
-		return newConn(d, t.origin, &p.lines), nil
+	if d.spoken != protocol2 {
+		c := newConn(d, t.site, &p.lines)
+		c.once = n.http1 && p.absolute(t)
+		return c, nil
 	}
-	s, err := newShared(x.Context(), d, t.origin)
+	s, err := newShared(x.Context(), d, t.site, &p.lines)
 	if err != nil {
 		_ = d.conn.Close()
+		if d.held.isHTTP1() {
+			return nil, p.broken(t, "Connecting to "+t.address, errHTTP1)
+		}
 		return nil, p.notConnected(x, t, err)
 	}
 	p.lines.add(s)

@@ -24,7 +24,10 @@ func TestSettingsOfADocument(t *testing.T) {
 	}
 	want := Settings{
 		Targets: []Target{{"http://a:1", 2}, {"demo:", 1}}, Host: "upstream",
-		dialing: dialing{CA: "x.pem", HTTP2: true, ConnectTimeout: schema.Duration(2 * time.Second), MaxIdle: 64, IdleTimeout: schema.Duration(90 * time.Second)},
+		dialing: dialing{
+			CA: "x.pem", HTTP2: true, ConnectTimeout: schema.Duration(2 * time.Second), MaxIdle: 64, IdleTimeout: schema.Duration(90 * time.Second),
+			Queue: 1024, QueueTimeout: schema.Duration(10 * time.Second), ResolveEvery: schema.Duration(30 * time.Second),
+		},
 	}
 	if !reflect.DeepEqual(s, want) {
 		t.Errorf("decoded %+v", s)
@@ -52,6 +55,11 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		{target("http://a:0"), "u.targets.1.url"}, {target("http://a:70000"), "u.targets.1.url"}, {target("http://a:"), "u.targets.1.url"},
 		{target("http://u:p@a"), "u.targets.1.url"}, {target("http://a?x"), "u.targets.1.url"}, {target("http://a#x"), "u.targets.1.url"},
 		{target("http://a b"), "u.targets.1.url"}, {target("http:a"), "u.targets.1.url"}, {target(""), "u.targets.1.url"}, {map[string]any{}, "u.targets"},
+		{target("unix:/run/app.sock"), ""}, {target("unix:///run/app.sock"), ""}, {target("unix:app.sock"), "u.targets.1.url"}, {target("unix://host/app.sock"), "u.targets.1.url"},
+		{target("unix:/" + strings.Repeat("a", 107)), "u.targets.1.url"}, {target("h2c://a:50051"), ""}, {target("h2c:a"), "u.targets.1.url"}, {target("grpc://a:1"), "u.targets.1.url"},
+		{with("proxy", "http://127.0.0.1:3128"), ""}, {with("proxy", "https://u:p%40@proxy.example"), ""}, {with("proxy", "socks5://[::1]"), ""}, {with("proxy", "socks5://u@a:1080/"), ""},
+		{with("proxy", "socks4://a"), "u.proxy"}, {with("proxy", "127.0.0.1:3128"), "u.proxy"}, {with("proxy", "http://a/path"), "u.proxy"}, {with("proxy", "http://a:99999"), "u.proxy"}, {with("proxy", "http://"), "u.proxy"},
+		{with("queue_timeout", "0s"), "u.queue_timeout"},
 		{with("host", "preserve"), ""}, {with("host", "shop.example:8080"), ""}, {with("host", "a/b"), "u.host"}, {with("host", ""), "u.host"}, {with("host", "a\r\nX: y"), "u.host"},
 		{with("sni", "shop.example"), ""}, {with("sni", "shop.example:443"), "u.sni"},
 	}
@@ -145,7 +153,7 @@ func TestATargetThatGotTheRequestIsTheOnlyOne(t *testing.T) {
 // piped is a connection whose other end nobody holds.
 func piped(l *lines, o origin) *conn {
 	here, _ := net.Pipe()
-	return newConn(&dialled{conn: here, socket: here}, o, l)
+	return newConn(newDialled(here), l.at(o), l)
 }
 
 func (c *conn) isClosed() bool {
@@ -175,7 +183,7 @@ func TestIdleConnectionsAreClosedAfterTheirTime(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if !young.isClosed() || l.count() != 0 || l.sweep != nil || len(l.idle) != 0 {
+		if !young.isClosed() || l.count() != 0 || l.sweep != nil || len(l.at(a).idle) != 0 {
 			t.Errorf("after all: closed %v, %d left", young.isClosed(), l.count())
 		}
 	})
@@ -193,7 +201,7 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 	if !conns[0].isClosed() || l.total != 2 {
 		t.Errorf("the oldest is open, %d are kept", l.total)
 	}
-	if got := l.take(a); got != conns[2] {
+	if got := l.take(l.at(a)); got != conns[2] {
 		t.Error("the one used last is not taken first")
 	}
 	l.put(conns[2])

@@ -57,6 +57,9 @@ func (s *stream) request() *http.Request {
 	host := k.p.hostFor(x, k.t)
 	r := &http.Request{Method: x.Request.Method, Host: host, Proto: "HTTP/2.0", ProtoMajor: 2, Header: http.Header{}}
 	r.URL = &url.URL{Scheme: "https", Host: k.t.address, Opaque: k.path()}
+	if k.t.scheme == "h2c" {
+		r.URL.Scheme = "http"
+	}
 	if strings.HasPrefix(r.URL.Opaque, "/") { // net/http takes "//x" for a host unless there is one
 		r.URL.Opaque = "//" + host + r.URL.Opaque
 	}
@@ -126,9 +129,14 @@ func (s *stream) failed(doing string, err error) error {
 	case slow:
 		return k.p.broken(k.t, doing, os.ErrDeadlineExceeded)
 	}
+	if s.l.held.isHTTP1() {
+		err = errHTTP1
+	}
 	p := k.p.broken(k.t, doing, err)
 	untouched := s.feed == nil || !s.feed.begun.Load()
-	if s.l.reused && s.l.dead() && s.first.Load() == 0 && untouched && k.idempotent() {
+	// The server said GOAWAY just before: nothing was sent, which makes any method safe to repeat.
+	unsent := strings.Contains(err.Error(), "client conn not usable")
+	if s.l.reused && s.first.Load() == 0 && untouched && (unsent || s.l.dead() && k.idempotent()) {
 		return &stale{p}
 	}
 	return p
@@ -147,15 +155,18 @@ func (s *stream) respond(answer *http.Response) *flow.Response {
 	s.k.x.Timing.FirstByte = time.Duration(s.first.Load())
 	s.noteSent()
 	r := &flow.Response{
-		Status: answer.StatusCode, Proto: "HTTP/2.0", Header: listOf(answer.Header),
+		Status: answer.StatusCode, Proto: "HTTP/2.0", Header: answerFields(listOf(answer.Header), answer.StatusCode, "HTTP/2.0"),
 		Body: s, ContentLength: answer.ContentLength,
 	}
-	if answer.Body == http.NoBody && (s.feed == nil || s.wrote.Load() > 0) {
+	// A length that no field gives says that the head ended the stream: no trailer comes, either.
+	over := answer.ContentLength == 0 && len(answer.Header["Content-Length"]) == 0
+	switch {
+	case over && (s.feed == nil || s.wrote.Load() > 0):
 		s.cancel(nil)
 		r.Body = flow.NoBody
-		return r
+	case !over:
+		r.Trailer = func() flow.Header { return listOf(answer.Trailer) }
 	}
-	r.Trailer = func() flow.Header { return listOf(answer.Trailer) }
 	return r
 }
 
@@ -172,6 +183,7 @@ func (s *stream) Read(p []byte) (int, error) {
 			err = errors.Join(io.ErrUnexpectedEOF, err)
 		}
 		s.failure = s.failed(s.k.doing("Reading the answer of %s"), err)
+		s.k.p.lines.failed(s.k.t.site, s.failure)
 		err = s.failure
 	}
 	return n, err
@@ -256,7 +268,7 @@ func (f *feed) Close() error {
 // listOf is a header of net/http as it is on the wire of HTTP/2, lower case; by name, for the order
 // was lost.
 func listOf(h http.Header) flow.Header {
-	out := make(flow.Header, 0, len(h))
+	out := make(flow.Header, 0, len(h)+1) // with room for Via
 	for name, values := range h {
 		for _, v := range values {
 			out = append(out, flow.Field{Name: strings.ToLower(name), Value: v})

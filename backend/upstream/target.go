@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -10,7 +11,8 @@ import (
 	"proxycache/backend/flow"
 )
 
-// origin is what a connection leads to. Connections are kept per origin.
+// origin is what a connection leads to. Connections are kept per origin. The scheme is "http", "https",
+// "h2c" (HTTP/2 in the clear, RFC 9113 §3.3) or "unix", whose host is the path of the socket.
 type origin struct{ scheme, host, port string }
 
 // originOf reads host[:port]; a port that is missing is the scheme's.
@@ -25,15 +27,30 @@ func originOf(scheme, authority string) origin {
 	return origin{scheme, strings.ToLower(host), port}
 }
 
-func (o origin) address() string { return net.JoinHostPort(o.host, o.port) }
+func (o origin) address() string {
+	if o.scheme == "unix" {
+		return "unix:" + o.host
+	}
+	return net.JoinHostPort(o.host, o.port)
+}
+
+// isName tells whether the addresses of o are found by looking its host up.
+func (o origin) isName() bool {
+	if o.scheme == "unix" || isLocalhost(o.host) {
+		return false
+	}
+	_, err := netip.ParseAddr(o.host)
+	return err != nil
+}
 
 // target is a server that an exchange can be sent to.
 type target struct {
 	origin
-	address string // host:port
+	address string // host:port, or unix:/path
 	shown   string // what exchanges and figures call it: its address, or "demo"
 	field   string // what host = "upstream" sends: as written, host[:port]
 	base    string // what stands before every path: "/base", or ""
+	site    *site
 
 	// Of the balance, under its lock.
 	weight  int

@@ -53,7 +53,7 @@ func (u *upload) run(left int64) {
 // copy sends the body. Where the client does not bring it to its end the connection is closed: the
 // target must not take what it has for all.
 func (u *upload) copy(left int64) error {
-	out := http1.NewBodyWriter(u.c.Conn, left)
+	out := http1.NewBodyWriter(u.c, left)
 	buf, _ := uploadBuffers.Get().(*[uploadBuffer]byte)
 	defer uploadBuffers.Put(buf)
 	for left != 0 {

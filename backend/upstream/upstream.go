@@ -6,9 +6,13 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"proxycache/backend/flow"
 	"proxycache/backend/problem"
@@ -18,6 +22,17 @@ import (
 type Options struct {
 	Demo   string                    // the address that the target "demo:" stands for; "" where there is none
 	Refuse func(netip.AddrPort) bool // addresses that are never dialled, asked after resolution; nil refuses none
+	// Resolver finds the addresses of names; nil is the system's.
+	Resolver Resolver
+	Folder   string // where relative paths of files begin: the configuration file's
+}
+
+// path is where a file of the settings is.
+func (o Options) path(written string) string {
+	if written == "" || filepath.IsAbs(written) {
+		return written
+	}
+	return filepath.Join(o.Folder, written)
 }
 
 // Pool sends exchanges to its targets, or, made by NewForward, to where their clients said. Its
@@ -30,9 +45,12 @@ type Pool struct {
 	sni       string
 	balance   balance
 	refuse    func(netip.AddrPort) bool
+	resolver  Resolver
 	tls       *tls.Config
+	proxy     *proxy // nil where targets are reached without
 	lines     lines
 	pseudonym string // ours in Via: a request that bears it has been here before
+	via       string // what a request that came by HTTP/1.1 bears
 }
 
 // New makes the pool called name. What the settings ask for and the machine does not have, such as
@@ -56,6 +74,8 @@ func New(name string, s Settings, o Options) (*Pool, error) {
 			t.origin, t.address, t.field = originOf("http", o.Demo), o.Demo, o.Demo
 		}
 		t.weight = max(written.Weight, 1)
+		t.site = p.lines.at(t.origin)
+		t.site.fixed = true
 		p.balance.targets = append(p.balance.targets, &t)
 	}
 	if len(p.balance.targets) == 0 {
@@ -75,16 +95,38 @@ func NewForward(f Forward, o Options) (*Pool, error) {
 }
 
 func newPool(where string, s dialing, o Options) (*Pool, error) {
-	p := &Pool{settings: s, refuse: o.Refuse, pseudonym: newPseudonym()}
+	s.CA, s.ClientCert, s.ClientKey = o.path(s.CA), o.path(s.ClientCert), o.path(s.ClientKey)
+	p := &Pool{settings: s, refuse: o.Refuse, resolver: o.Resolver, pseudonym: newPseudonym()}
+	p.via = "1.1 " + p.pseudonym
 	if p.refuse == nil {
 		p.refuse = func(netip.AddrPort) bool { return false }
 	}
+	if p.resolver == nil {
+		p.resolver = net.DefaultResolver
+	}
 	var err error
-	if p.tls, err = tlsConfig(s); err != nil {
-		return nil, problem.Of(err).At(where + ".ca")
+	if p.tls, err = tlsConfig(where, s); err != nil {
+		return nil, err
+	}
+	if s.Proxy != "" {
+		var why string
+		if p.proxy, why = parseProxy(s); why != "" {
+			return nil, problem.New(problem.Invalid, "%q is no address of a proxy: %s", withoutPassword(s.Proxy), why).At(where + ".proxy")
+		}
+		p.proxy.tls = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: p.tls.RootCAs, ServerName: p.proxy.host}
+		p.proxy.demo = originOf("http", o.Demo)
 	}
 	p.lines.open(s)
+	p.lines.watched = p.watched
 	return p, nil
+}
+
+// watched makes what looks the name of o up again, or nil where there is none or the proxy finds it.
+func (p *Pool) watched(o origin) *names {
+	if p.settings.ResolveEvery == 0 || !o.isName() || p.proxied(o) {
+		return nil
+	}
+	return &names{resolver: p.resolver, host: o.host, every: time.Duration(p.settings.ResolveEvery)}
 }
 
 // newPseudonym is one a pool, not one a process: who comes in as a forward exchange and asks for our
@@ -121,6 +163,7 @@ func (p *Pool) Send(x *flow.Exchange) (*flow.Response, error) {
 		t := &target{origin: originOf(x.Request.Scheme, x.Request.Authority)}
 		t.address = t.origin.address()
 		t.shown, t.field = t.address, x.Request.Authority
+		t.site = p.lines.at(t.origin)
 		response, _, err := p.sendTo(x, t)
 		return response, err
 	}
@@ -143,7 +186,9 @@ func (p *Pool) sendToOne(x *flow.Exchange) (*flow.Response, error) {
 		if reached || !another(err) {
 			return nil, err
 		}
-		p.balance.failed(t)
+		if problem.KindOf(err) != problem.Overloaded {
+			p.balance.failed(t)
+		}
 		tried = append(tried, t)
 		if t = p.balance.next(tried); t == nil {
 			return nil, err
@@ -154,8 +199,13 @@ func (p *Pool) sendToOne(x *flow.Exchange) (*flow.Response, error) {
 
 // another tells whether a target that could not be reached for this reason is a reason to try the next.
 func another(err error) bool {
-	kind := problem.KindOf(err)
-	return kind != problem.ClientLeft && kind != problem.Forbidden
+	switch problem.KindOf(err) {
+	case problem.ClientLeft, problem.Forbidden:
+		return false
+	case problem.Overloaded:
+		return errors.Is(err, errFull) // who has waited does not wait again
+	}
+	return true
 }
 
 // loops tells whether the request has passed this pool before (RFC 9110 §7.6.3).
@@ -174,6 +224,7 @@ func (p *Pool) sendTo(x *flow.Exchange, t *target) (response *flow.Response, rea
 	x.Note("target", t.shown)
 	l, err := p.line(x, t, idleOrNew)
 	if err != nil {
+		p.lines.failed(t.site, err)
 		return nil, false, err
 	}
 	k := newCall(p, x, t)
@@ -181,6 +232,7 @@ func (p *Pool) sendTo(x *flow.Exchange, t *target) (response *flow.Response, rea
 	if again, ok := err.(*stale); ok {
 		if l, err = p.line(x, t, onlyNew); err != nil {
 			k.dropRequest()
+			p.lines.failed(t.site, err)
 			return nil, true, err
 		}
 		x.Note("again", again.Error())
@@ -190,6 +242,9 @@ func (p *Pool) sendTo(x *flow.Exchange, t *target) (response *flow.Response, rea
 		}
 	}
 	k.dropRequest()
+	if err != nil {
+		p.lines.failed(t.site, err)
+	}
 	return response, true, err
 }
 

@@ -1,0 +1,157 @@
+package ingress
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// halfOpen is how long one direction may be silent after the other ended: a side that closed for
+// good looks the same as one that only has nothing more to say.
+const halfOpen = 60 * time.Second
+
+// carry copies both ways. An end of one side is passed on as the end of that direction alone; an
+// error ends both. It closes both sides.
+func carry(client, target io.ReadWriteCloser) {
+	var moved atomic.Int64
+	var closing sync.Once
+	closeBoth := func() {
+		closing.Do(func() {
+			_ = client.Close() // nobody is left to tell
+			_ = target.Close()
+		})
+	}
+	defer closeBoth()
+	ended := make(chan struct{}, 2)
+	begin := func(w way) {
+		if err := w.run(); err != nil || !endWriting(w.to) {
+			closeBoth()
+		}
+		ended <- struct{}{}
+	}
+	out, in := beside(client, target)
+	go begin(way{to: target, from: client, moved: &moved, beside: out})
+	go begin(way{to: client, from: target, moved: &moved, beside: in})
+	<-ended
+	for silent := int64(-1); ; {
+		timer := time.NewTimer(halfOpen)
+		select {
+		case <-ended:
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		if now := moved.Load(); now == silent {
+			closeBoth()
+			<-ended
+			return
+		} else {
+			silent = now
+		}
+	}
+}
+
+// way is one direction of a connection that left HTTP.
+type way struct {
+	to     io.Writer
+	from   io.Reader
+	moved  *atomic.Int64 // both directions
+	beside pass          // where the system may carry the bytes by itself
+}
+
+const (
+	// bulk is what a direction carries before the system takes over: talk stays here, where each
+	// byte is counted as it passes.
+	bulk = 256 << 10
+	// piece and pieceTime bound what the system carries uncounted.
+	piece     = 256 << 10
+	pieceTime = 5 * time.Second
+)
+
+func (w way) run() error {
+	to := counted{w.to, w.moved}
+	switch _, err := io.CopyN(to, w.from, bulk); {
+	case err == io.EOF:
+		return nil
+	case err != nil:
+		return err
+	}
+	if w.beside.possible() {
+		return w.beside.run(w.moved)
+	}
+	_, err := io.Copy(to, w.from)
+	return err
+}
+
+// pass leads from socket to socket, without the bytes coming to us (splice(2)); whoever watches them
+// on the ordinary way is told how many they were.
+type pass struct {
+	to, from *net.TCPConn
+	ahead    func() int // bytes that come before those in from
+	tell     func(n int64)
+}
+
+// besides is a target whose bytes may pass beside it.
+type besides interface {
+	Socket() *net.TCPConn // nil where they must go through Read and Write
+	Ahead() int           // how many bytes Read gives before those in the socket
+	Sent(n int64)
+	Received(n int64)
+}
+
+func beside(client, target io.ReadWriteCloser) (out, in pass) {
+	c, ok := client.(*joined)
+	t, both := target.(besides)
+	if !ok || !both {
+		return pass{}, pass{}
+	}
+	a, b := c.socket(), t.Socket()
+	return pass{b, a, c.waiting, t.Sent}, pass{a, b, t.Ahead, t.Received}
+}
+
+// possible is asked by who reads.
+func (p pass) possible() bool { return p.to != nil && p.from != nil && p.ahead() == 0 }
+
+func (p pass) run(moved *atomic.Int64) error {
+	for {
+		if err := p.from.SetReadDeadline(time.Now().Add(pieceTime)); err != nil {
+			return err
+		}
+		n, err := p.to.ReadFrom(&io.LimitedReader{R: p.from, N: piece})
+		moved.Add(n)
+		p.tell(n)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+		case err != nil:
+			return err
+		case n < piece: // the end
+			return nil
+		}
+	}
+}
+
+// endWriting passes an end on; false when there is no way to end one direction alone.
+func endWriting(to io.Writer) bool {
+	half, ok := to.(interface{ CloseWrite() error })
+	if !ok {
+		return false
+	}
+	err := half.CloseWrite()
+	return err == nil || errors.Is(err, net.ErrClosed)
+}
+
+// counted counts what is written.
+type counted struct {
+	to io.Writer
+	n  *atomic.Int64
+}
+
+func (c counted) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.n.Add(int64(n))
+	return n, err
+}

@@ -1,0 +1,96 @@
+package ingress
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// span is the context of one exchange, which ends when the client leaves or the exchange is over. It
+// is a part of its turn, and does without what context.WithCancel makes for each: a channel comes into
+// being when somebody asks for it.
+type span struct {
+	mu     sync.Mutex
+	over   bool
+	done   chan struct{} // nil until Done
+	begun  int           // calls of AfterFunc
+	after  []following   // those that were not stopped
+	inline [2]following  // room for the usual ones
+}
+
+// following is what runs once a span is over.
+type following struct {
+	number int
+	f      func()
+}
+
+var ended = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+func (s *span) cancel() {
+	s.mu.Lock()
+	after := s.after
+	if !s.over && s.done != nil {
+		close(s.done)
+	}
+	s.over, s.after = true, nil
+	s.mu.Unlock()
+	for _, a := range after {
+		go a.f()
+	}
+}
+
+// AfterFunc has f run in a goroutine of its own once the span is over, unless stop comes first, which
+// then is true. Package context asks for this method: what is derived from a span needs no goroutine
+// that waits for it.
+func (s *span) AfterFunc(f func()) (stop func() bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		go f()
+		return func() bool { return false }
+	}
+	if s.after == nil {
+		s.after = s.inline[:0]
+	}
+	s.begun++
+	number := s.begun
+	s.after = append(s.after, following{number, f})
+	return func() bool { return s.stop(number) }
+}
+
+func (s *span) stop(number int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := len(s.after)
+	s.after = slices.DeleteFunc(s.after, func(a following) bool { return a.number == number })
+	return len(s.after) < before
+}
+
+// Done is closed once the span is over.
+func (s *span) Done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.done != nil:
+	case s.over:
+		s.done = ended
+	default:
+		s.done = make(chan struct{})
+	}
+	return s.done
+}
+
+// Err is context.Canceled once the span is over.
+func (s *span) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Deadline and Value: it has none.
+func (s *span) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (s *span) Value(any) any               { return nil }

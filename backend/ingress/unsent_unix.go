@@ -1,0 +1,27 @@
+//go:build linux || darwin
+
+package ingress
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// unsentMost is how many bytes wait in the system for a client that takes them slowly.
+const unsentMost = 128 << 10
+
+// boundUnsent has the system tell of room again as soon as unsentMost is not exceeded. Without it a
+// writer sleeps until a third of a buffer of megabytes is empty, and a client that takes little at a
+// time looks like one that takes nothing.
+func boundUnsent(conn net.Conn) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if raw, err := tcp.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { // a system that cannot does as it did
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentMost)
+		})
+	}
+}
