@@ -3,28 +3,60 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
 
-// loadTime is how long each peer is loaded.
-const loadTime = 6 * time.Second
+// bench is one run: figures of different runs do not compare.
+type bench struct {
+	site    site
+	peers   []peer
+	rounds  int
+	seconds int
+	top     bool // show the functions of the profile, not its parts alone
+	docs    bool // put the result into the documentation
+	figures *figures
+}
 
-// runBench measures one thing beside its peers, in one run on one machine: figures of different runs
-// do not compare.
+const benchUsage = `say what to measure:
+  go run ./build bench proxy         everything beside all peers, about ten minutes
+  go run ./build bench proxy quick   CPU a request of 1 KB answers, under three minutes
+  go run ./build bench capture       the capturing proxy beside nginx and mitmdump, with a profile
+options behind it:
+  -only nginx,proxycache-off         these peers; "go run ./build bench proxy -only ?" lists them
+  -rounds 5  -seconds 4              how often and how long each peer is loaded
+  -program build/bin/proxycache      this Proxycache instead of the one that is built first
+  -profile                           show where Proxycache's time goes, function by function
+  -docs                              of a full run: put the result into docs/performance.md`
+
+// runBench measures Proxycache beside its peers.
 func runBench(ctx context.Context, args []string) error {
-	if len(args) != 1 || args[0] != "capture" {
-		return errors.New("say what to measure: go run ./build bench capture")
-	}
 	if runtime.GOOS != "linux" {
 		return errors.New("the benchmark reads CPU time from /proc: run it on Linux")
 	}
-	if err := buildApp(ctx); err != nil {
+	if len(args) > 0 && args[0] == "capture" {
+		args = append([]string{"proxy", "quick", "-only", "nginx,mitmdump-w,proxycache-on", "-rounds", "1", "-seconds", "6", "-profile"}, args[1:]...)
+	}
+	if len(args) == 0 || args[0] != "proxy" {
+		return errors.New(benchUsage)
+	}
+	args = args[1:]
+	quick := len(args) > 0 && args[0] == "quick"
+	if quick {
+		args = args[1:]
+	}
+	b, err := parseBench(args, quick)
+	if err != nil {
+		return err
+	}
+	if err := b.prepare(ctx); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "proxycache-bench-")
@@ -32,148 +64,181 @@ func runBench(ctx context.Context, args []string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	return benchCapture(ctx, dir)
-}
-
-// peer is a reverse proxy in front of the origin.
-type peer struct {
-	name  string
-	start func(ctx context.Context, dir, origin string) (*server, error)
-}
-
-// benchCapture loads each proxy with wrk -t1 -c64 against a 1 KB answer and tells the CPU time of its
-// whole process tree per request, what is written afterwards included.
-func benchCapture(ctx context.Context, dir string) error {
-	origin, err := startNginx(ctx, dir, "origin", originConf)
+	origin, err := b.open(ctx, dir)
 	if err != nil {
 		return err
 	}
-	defer origin.stop()
-	peers := []peer{
-		{"nginx", func(ctx context.Context, dir, origin string) (*server, error) {
-			return startNginx(ctx, dir, "peer", strings.ReplaceAll(proxyConf, "ORIGIN", origin))
-		}},
-		{"mitmdump -w", startMitmdump},
-		{"proxycache, capture on", startProxycache},
+	defer origin.discard()
+	if quick {
+		return b.quick(ctx)
 	}
-	direct, err := load(ctx, origin)
-	if err != nil {
-		return err
-	}
-	say("%-24s %9.0f req/s", "origin, direct", direct.rate())
-	var base float64
-	for _, p := range peers {
-		result, err := measure(ctx, dir, p, origin.address)
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
-		}
-		if base == 0 {
-			base = result.micros()
-		}
-		say("%-24s %9.0f req/s  %8.1f µs CPU a request  %6.1f × nginx  %d errors%s", p.name, result.rate(), result.micros(), result.micros()/base, result.errors, result.note)
-	}
-	return profileNote(ctx, dir)
+	return b.full(ctx)
 }
 
-func measure(ctx context.Context, dir string, p peer, origin string) (loaded, error) {
-	s, err := p.start(ctx, dir, origin)
-	if err != nil {
-		return loaded{}, err
+func parseBench(args []string, quick bool) (*bench, error) {
+	b := &bench{figures: newFigures()}
+	set := flag.NewFlagSet("bench proxy", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	only := set.String("only", "", "")
+	set.IntVar(&b.rounds, "rounds", 3, "")
+	set.IntVar(&b.seconds, "seconds", 3, "")
+	set.StringVar(&b.site.program, "program", "", "")
+	set.BoolVar(&b.top, "profile", false, "")
+	set.BoolVar(&b.docs, "docs", false, "")
+	if err := set.Parse(args); err != nil || set.NArg() > 0 || b.rounds < 1 || b.seconds < 1 {
+		return nil, errors.New(benchUsage)
 	}
-	defer s.stop()
-	return load(ctx, s)
+	for _, p := range peers() {
+		if (*only == "" && (p.bar || !quick)) || slices.Contains(strings.Split(*only, ","), p.name) {
+			b.peers = append(b.peers, p)
+		}
+	}
+	for _, name := range strings.Split(*only, ",") {
+		if name != "" && !slices.ContainsFunc(b.peers, func(p peer) bool { return p.name == name }) {
+			return nil, fmt.Errorf("there is no peer %q: choose of %s", name, strings.Join(peerNames(), ", "))
+		}
+	}
+	return b, nil
 }
 
-const originConf = `
-  server { listen ADDRESS; location / { root ROOT; default_type application/json; } }`
-
-const proxyConf = `
-  upstream origin { server ORIGIN; keepalive 64; }
-  server { listen ADDRESS; location / { proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ""; } }`
-
-func startNginx(ctx context.Context, dir, name, conf string) (*server, error) {
-	address, err := freeAddress()
-	if err != nil {
-		return nil, err
+// prepare builds the program and the peers that are built here.
+func (b *bench) prepare(ctx context.Context) error {
+	if b.site.program == "" {
+		b.site.program = binary()
+		if err := buildApp(ctx); err != nil {
+			return err
+		}
 	}
-	home := filepath.Join(dir, name)
-	if err := os.MkdirAll(home, 0o755); err != nil {
-		return nil, err
+	for _, p := range b.peers {
+		if p.build == nil {
+			continue
+		}
+		if err := p.build(ctx); err != nil {
+			return err
+		}
 	}
+	return os.MkdirAll(filepath.Join("build", "out"), 0o755)
+}
+
+// open starts the origin, which is measured like a peer, too: the way without a proxy.
+func (b *bench) open(ctx context.Context, dir string) (*server, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // nginx's workers run as another user
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(home, "1k.json"), []byte(`{"kilobyte":"`+strings.Repeat("x", 1010)+`"}`), 0o644); err != nil {
+	b.site.dir = dir
+	if err := b.site.certificate(); err != nil {
 		return nil, err
 	}
-	text := "daemon off; worker_processes 1; pid HOME/pid; error_log HOME/error.log;\nevents { worker_connections 1024; }\n" +
-		"http { access_log off; keepalive_requests 1000000; client_body_temp_path HOME/t; proxy_temp_path HOME/t; fastcgi_temp_path HOME/t; uwsgi_temp_path HOME/t; scgi_temp_path HOME/t;" + conf + "\n}\n"
-	text = strings.NewReplacer("HOME", home, "ROOT", home, "ADDRESS", address).Replace(text)
-	file := filepath.Join(home, "nginx.conf")
+	origin, err := startOrigin(ctx, b.site)
+	if err != nil {
+		return nil, fmt.Errorf("the origin: %w", err)
+	}
+	b.site.origin = origin.address
+	direct := *origin
+	direct.home, direct.shared = "", true
+	b.peers = append([]peer{{name: "direct", paced: true, start: func(context.Context, site) (*server, error) { return &direct, nil }}}, b.peers...)
+	return origin, nil
+}
+
+func (b *bench) quick(ctx context.Context) error {
+	if err := b.cpu(ctx); err != nil {
+		return err
+	}
+	say("\n%s\n%s", b.figures.cpuTable(b.peers), b.figures.barTable())
+	if !b.top {
+		return nil
+	}
+	return b.profiles(ctx)
+}
+
+func (b *bench) full(ctx context.Context) error {
+	start := time.Now()
+	for _, phase := range []struct {
+		name string
+		run  func(context.Context) error
+	}{{"CPU", b.cpu}, {"payloads and protocols", b.payloads}, {"latency", b.latency}, {"memory", b.memory}, {"profile", b.profiles}} {
+		if err := phase.run(ctx); err != nil {
+			return err
+		}
+		say("%s %s: done after %s", dim("·"), phase.name, time.Since(start).Round(time.Second))
+	}
+	text := b.figures.markdown(ctx, b.peers)
+	say("\n%s", text)
+	file := filepath.Join("build", "out", "performance.md")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		return nil, err
+		return err
 	}
-	return startServer(ctx, address, "nginx", "-c", file, "-p", home)
+	say("%s %s: the same text; -docs puts it into docs/performance.md", dim(time.Since(start).Round(time.Second).String()), file)
+	if !b.docs {
+		return nil
+	}
+	return document(filepath.Join("docs", "performance.md"), text)
 }
 
-func startMitmdump(ctx context.Context, dir, origin string) (*server, error) {
-	address, err := freeAddress()
-	if err != nil {
-		return nil, err
+// cpu loads each peer in turn with 1 KB answers, round after round, so that what disturbs the machine
+// for a while disturbs all of them.
+func (b *bench) cpu(ctx context.Context) error {
+	for round := range b.rounds {
+		for _, p := range b.peers {
+			if err := b.measure(ctx, p, kilobyte); err != nil {
+				return err
+			}
+		}
+		say("%s round %d of %d", dim("·"), round+1, b.rounds)
 	}
-	_, port, _ := strings.Cut(address, ":")
-	return startServer(ctx, address, "mitmdump", "-q", "--set", "confdir="+filepath.Join(dir, "mitm"), "--mode", "reverse:http://"+origin,
-		"--listen-host", "127.0.0.1", "-p", port, "-w", filepath.Join(dir, "flows"))
+	return nil
 }
 
-const benchConfig = `version = 1
-
-[[listen]]
-address = "ADDRESS"
-accept = ["reverse"]
-
-[upstreams.origin]
-targets = [{ url = "http://ORIGIN" }]
-
-[[routes]]
-name = "all"
-to = "origin"
-
-  [[routes.cells]]
-  use = "requestid"
-`
-
-// profileOf is where the CPU profile of the measured run goes.
-func profileOf(dir string) string { return filepath.Join(dir, "cpu.prof") }
-
-func startProxycache(ctx context.Context, dir, origin string) (*server, error) {
-	address, err := freeAddress()
+// measure starts a peer, loads it in each way, and keeps the figures. A peer that fails is shown as
+// failed; the others go on.
+func (b *bench) measure(ctx context.Context, p peer, trials ...trial) error {
+	s, err := p.start(ctx, b.site)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("starting %s: %w", p.name, err)
 	}
-	home := filepath.Join(dir, "proxycache")
-	if err := os.MkdirAll(home, 0o700); err != nil {
-		return nil, err
+	defer s.discard()
+	for _, t := range trials {
+		result, err := load(ctx, s, t, b.seconds)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			b.figures.fail(p.name, t.name, err)
+			continue
+		}
+		say("  %-16s %-19s %9.0f req/s %9.1f µs CPU a request%s", p.name, t.name, result.rate(), result.micros(), result.trouble())
+		b.figures.add(p.name, t.name, result)
 	}
-	text := strings.NewReplacer("ADDRESS", address, "ORIGIN", origin).Replace(benchConfig)
-	if err := os.WriteFile(filepath.Join(home, "config.toml"), []byte(text), 0o600); err != nil {
-		return nil, err
+	if s.memory == "" {
+		return nil
 	}
-	s, err := startServer(ctx, address, binary(), "serve", "--dir", home, "--ui", "127.0.0.1:0", "--cpuprofile", profileOf(dir))
+	s.stop()
+	if s.served == 0 {
+		return nil
+	}
+	used, err := readSpent(s)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.note = captured
-	return s, nil
+	b.figures.spent[p.name] = append(b.figures.spent[p.name], used)
+	return nil
 }
 
-// profileNote shows where the time of the product went.
-func profileNote(ctx context.Context, dir string) error {
-	say("\nWhere it goes (go tool pprof -top, cumulative):")
-	var out strings.Builder
-	if err := cmd(ctx, &out, ".", "go", "tool", "pprof", "-top", "-cum", "-nodecount=45", binary(), profileOf(dir)); err != nil {
-		return fmt.Errorf("%w: %s", err, out.String())
+// payloads loads each peer with other sizes and protocols, once.
+func (b *bench) payloads(ctx context.Context) error {
+	for _, p := range b.peers {
+		var trials []trial
+		for _, t := range others {
+			if (t.over == plain || p.secure) && (t.size < 1<<20 || !p.keeps) {
+				trials = append(trials, t)
+			}
+		}
+		once := *b
+		once.seconds = 2
+		once.figures = b.figures.withoutSpent() // it is told of 1 KB answers only
+		if err := once.measure(ctx, p, trials...); err != nil {
+			return err
+		}
 	}
-	_, err := io.WriteString(os.Stdout, out.String())
-	return err
+	return nil
 }

@@ -3,26 +3,49 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 // server is a process under load.
 type server struct {
-	address string
+	address string // of HTTP
+	secure  string // of TLS; "" where it has none
+	home    string // its files; removed with it
+	memory  string // where Proxycache writes what it allocated, when it ends
+	shared  bool   // belongs to somebody else, who ends it
+	served  int64  // requests, all loads together
+	warm    int    // seconds of load before the first measured one
 	process *exec.Cmd
-	output  *bytes.Buffer
-	note    func(*server) string // tells of the work done; may be nil
+	output  *output
+	lost    func(context.Context) (int64, error) // nil where nothing is kept
+	ended   bool
+}
+
+// output is what a process says; it may be read while the process runs.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 func freeAddress() (string, error) {
@@ -33,15 +56,20 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
+// openFiles starts a program with as many open files as the system lets it have: 10 000 clients are
+// 20 000 connections of a proxy that shares none.
+const openFiles = `ulimit -Hn 65536 2>/dev/null; ulimit -n "$(ulimit -Hn)"; exec "$@"`
+
 // startServer starts a program and waits until its address accepts connections.
 func startServer(ctx context.Context, address, name string, args ...string) (*server, error) {
-	s := &server{address: address, process: exec.CommandContext(ctx, name, args...), output: &bytes.Buffer{}}
+	s := &server{address: address, output: &output{}, warm: 1}
+	s.process = exec.CommandContext(ctx, "sh", append([]string{"-c", openFiles, "sh", name}, args...)...)
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	s.process.Cancel = func() error { return s.process.Process.Signal(os.Interrupt) }
 	if err := s.process.Start(); err != nil {
 		return nil, err
 	}
-	for range 200 {
+	for range 400 {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
 			return s, c.Close()
@@ -57,146 +85,72 @@ func startServer(ctx context.Context, address, name string, args ...string) (*se
 	return nil, fmt.Errorf("%s did not listen on %s: %s", name, address, s.output)
 }
 
+func (s *server) pid() int { return s.process.Process.Pid }
+
 func (s *server) stop() {
+	if s.shared || s.ended {
+		return
+	}
+	s.ended = true
 	_ = s.process.Process.Signal(os.Interrupt) // it may have ended by itself
 	_ = s.process.Wait()
 }
 
-// loaded is what a load did.
-type loaded struct {
-	requests int64
-	errors   int64
-	took     time.Duration
-	cpu      time.Duration
-	note     string
+// discard ends the server and removes its files.
+func (s *server) discard() {
+	s.stop()
+	if s.home != "" {
+		_ = os.RemoveAll(s.home) // the whole folder of the run goes at the end anyway
+	}
 }
 
-func (l loaded) rate() float64   { return float64(l.requests) / l.took.Seconds() }
-func (l loaded) micros() float64 { return float64(l.cpu.Microseconds()) / float64(l.requests) }
-
-var (
-	requestsIn = regexp.MustCompile(`(\d+) requests in`)
-	otherThan2 = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)`)
-	socketErrs = regexp.MustCompile(`connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
-)
-
-func load(ctx context.Context, s *server) (loaded, error) {
-	if _, err := wrk(ctx, s, time.Second); err != nil { // warm
-		return loaded{}, err
-	}
-	before, err := cpuTime(s.process.Process.Pid)
+// tree is a process and its children.
+func tree(pid int) []int {
+	out := []int{pid}
+	children, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "task", strconv.Itoa(pid), "children"))
 	if err != nil {
-		return loaded{}, err
+		return out // a kernel without the list of children
 	}
-	start := time.Now()
-	out, err := wrk(ctx, s, loadTime)
-	if err != nil {
-		return loaded{}, err
+	for _, child := range strings.Fields(string(children)) {
+		if n, err := strconv.Atoi(child); err == nil {
+			out = append(out, tree(n)...)
+		}
 	}
-	result := loaded{took: time.Since(start)}
-	settle(s.process.Process.Pid)
-	after, err := cpuTime(s.process.Process.Pid)
-	if err != nil {
-		return loaded{}, err
-	}
-	result.cpu = after - before
-	if s.note != nil {
-		result.note = s.note(s)
-	}
-	result.requests = number(requestsIn.FindStringSubmatch(out))
-	result.errors = number(otherThan2.FindStringSubmatch(out))
-	for _, n := range socketErrs.FindStringSubmatch(out) {
-		result.errors += number([]string{"", n})
-	}
-	if result.requests == 0 {
-		return loaded{}, fmt.Errorf("wrk did not get one answer: %s", out)
-	}
-	return result, nil
-}
-
-func wrk(ctx context.Context, s *server, d time.Duration) (string, error) {
-	var out bytes.Buffer
-	err := cmd(ctx, &out, ".", "wrk", "-t1", "-c64", fmt.Sprintf("-d%ds", int(d.Seconds())), "http://"+s.address+"/1k.json")
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, out.String())
-	}
-	return out.String(), nil
-}
-
-func number(match []string) int64 {
-	if len(match) < 2 {
-		return 0
-	}
-	n, err := strconv.ParseInt(match[1], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
+	return out
 }
 
 // cpuTime is the user and system time of a process and its children, from /proc.
 func cpuTime(pid int) (time.Duration, error) {
 	const tick = 10 * time.Millisecond // USER_HZ is 100 on Linux
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return 0, err
-	}
-	// The name in parentheses may hold anything; fields 14 and 15 of proc(5) are 11 and 12 behind it.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, errors.New("/proc has another form than expected")
-	}
-	total := time.Duration(number([]string{"", fields[11]})+number([]string{"", fields[12]})) * tick
-	children, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "task", strconv.Itoa(pid), "children"))
-	if err != nil {
-		return total, nil // a kernel without the list of children
-	}
-	for _, child := range strings.Fields(string(children)) {
-		n, err := strconv.Atoi(child)
+	var total time.Duration
+	for _, one := range tree(pid) {
+		text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(one), "stat"))
 		if err != nil {
-			continue
+			return 0, err
 		}
-		if t, err := cpuTime(n); err == nil {
-			total += t
+		// The name in parentheses may hold anything; fields 14 and 15 of proc(5) are 11 and 12 behind it.
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if len(fields) < 13 {
+			return 0, errors.New("/proc has another form than expected")
 		}
+		total += time.Duration(number([]string{"", fields[11]})+number([]string{"", fields[12]})) * tick
 	}
 	return total, nil
 }
 
-// settle waits until a process has finished what the load left it to do: it then uses next to no CPU.
+// settle waits until a process has finished what the load left it to do: twice in a row it then uses
+// next to no CPU. Once is not enough, it may be waiting for the disk.
 func settle(pid int) {
 	before, err := cpuTime(pid)
-	for range 60 {
-		time.Sleep(500 * time.Millisecond)
+	for quiet, i := 0, 0; quiet < 2 && i < 150; i++ {
+		time.Sleep(200 * time.Millisecond)
 		now, e := cpuTime(pid)
-		if err != nil || e != nil || now-before <= 10*time.Millisecond {
+		if err != nil || e != nil {
 			return
+		}
+		if quiet++; now-before > 10*time.Millisecond {
+			quiet = 0
 		}
 		before = now
 	}
-}
-
-var interfaceLine = regexp.MustCompile(`interface +(http://\S+)/\?key=(\S+)`)
-
-// captured asks Proxycache how many exchanges it kept and lost.
-func captured(s *server) string {
-	match := interfaceLine.FindStringSubmatch(s.output.String())
-	if match == nil {
-		return ", its interface was not announced"
-	}
-	request, err := http.NewRequest(http.MethodPost, match[1]+"/api/call/status", strings.NewReader("null"))
-	if err != nil {
-		return ", " + err.Error()
-	}
-	request.Header.Set("Authorization", "Bearer "+match[2])
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return ", " + err.Error()
-	}
-	defer answer.Body.Close()
-	var status struct{ Exchanges, Lost int64 }
-	if err := json.NewDecoder(answer.Body).Decode(&status); err != nil {
-		return ", " + err.Error()
-	}
-	return fmt.Sprintf(", %d exchanges kept, %d lost", status.Exchanges, status.Lost)
 }

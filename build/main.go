@@ -27,7 +27,7 @@ func commands() []command {
 		{"test", "check everything: floors, format, vet, staticcheck, unit tests, front end, journeys", testNeeds(), runTests},
 		{"build", "build the program into build/bin", buildNeeds(), func(ctx context.Context, _ []string) error { return buildApp(ctx) }},
 		{"bindings", "generate frontend/wailsjs from the Go methods the window may call", buildNeeds(), func(ctx context.Context, _ []string) error { return bindings(ctx) }},
-		{"bench", "measure beside its peers: bench capture", benchNeeds(), runBench},
+		{"bench", "measure beside its peers: bench proxy, bench proxy quick, bench capture", benchNeeds(), runBench},
 		{"doctor", "say what is installed and what is missing", nil, doctor},
 	}
 }

@@ -62,6 +62,8 @@ func benchNeeds() []need {
 	return append(buildNeeds(),
 		program("wrk", "makes the load", "wrk", "brew install wrk", ""),
 		program("nginx", "is the origin and a peer", "nginx-light", "brew install nginx", ""),
+		program("h2load", "makes the load over HTTP/2", "nghttp2-client", "brew install nghttp2", ""),
+		program("haproxy", "is a peer", "haproxy", "brew install haproxy", ""),
 		program("mitmdump", "is a peer", "mitmproxy", "brew install mitmproxy", ""),
 	)
 }

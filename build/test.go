@@ -124,7 +124,7 @@ func gofmt(ctx context.Context, out io.Writer) error {
 }
 
 func lockFiles(out io.Writer) error {
-	for _, file := range []string{"frontend/package-lock.json", "build/oracles/package-lock.json"} {
+	for _, file := range []string{"frontend/package-lock.json", "build/oracles/package-lock.json", "build/peers/package-lock.json"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return err
