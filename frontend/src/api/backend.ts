@@ -86,10 +86,15 @@ export interface Document {
   routes: Route[]; // the first that matches takes the exchange
 }
 
-/** Listen is one address and what it accepts: "reverse", "forward", "connect". */
+/** Listen is one address and what it accepts: "reverse", "forward", "connect", "socks5". */
 export interface Listen {
   address: string;
   accept: string[];
+  // ProxyProtocol: a load balancer in Trusted says at each connection's start who the client is.
+  proxyProtocol: boolean;
+  // Username and Password are wanted from those who use it as a proxy; both are empty where none are.
+  username: string;
+  password: string;
 }
 
 /** Upstream is a named pool. */
@@ -104,6 +109,8 @@ export interface Route {
   when: string; // a filter; "" matches everything
   to: string; // a pool's name; "" when its cells answer everything
   off: boolean;
+  // lenient names the faults of form (flow.Tolerance) that its HTTP/1 messages may have.
+  lenient: string[];
   cells: Cell[];
 }
 
@@ -321,6 +328,8 @@ export interface Catalogue {
   upstream: SchemaField[];
   capture: SchemaField[];
   forward: SchemaField[];
+  limits: SchemaField[];
+  tls: SchemaField[];
 }
 
 /** Config is the configuration in force. */
@@ -373,6 +382,58 @@ export interface Figures {
   cells: Figure[];
   routes: RouteFigure[];
   clients: number; // open client connections
+  doors: Doors;
+  pools: PoolFigure[];
+}
+
+/** PoolFigure is what a pool has of connections to its targets. */
+export interface PoolFigure {
+  pool: string; // "" for that of the targets that clients name
+  connections: Connections;
+  targets: TargetFigure[];
+}
+
+/** TargetFigure is what a pool has of connections to one target. */
+export interface TargetFigure {
+  target: string; // "127.0.0.1:3000", as exchanges name it in sentTo
+  connections: Connections;
+}
+
+/** Connections count those to targets, and what became of exchanges on them. */
+export interface Connections {
+  open: number; // with those that are being opened
+  idle: number; // of open, those that no exchange uses
+  inUse: number; // of open, the others
+  waiting: number; // exchanges in the queue for one
+  http2: number; // of open, those that speak HTTP/2
+  streams: number; // exchanges on them
+  opened: number; // since the pool began
+  reused: number; // exchanges that went over one that was open
+  faults: Faults; // exchanges that failed since the pool began, by what failed
+}
+
+/** Faults count exchanges that failed. */
+export interface Faults {
+  connect: number; // no address, nothing listens, no way to it
+  tls: number; // the handshake, the certificate
+  timeout: number; // of connecting, or of the answer
+  reset: number; // the connection ended in the middle
+  protocol: number; // the answer was no HTTP
+  crowded: number; // there was no connection to be had
+}
+
+/** Doors are what clients take of the section limits, and what was refused them since the start. */
+export interface Doors {
+  http1: number; // open connections
+  http2: number; // open connections
+  tunnels: number; // open ones, with WebSockets and event streams
+  places: number; // how many connections may be open
+  accepted: number; // connections
+  waited: number; // connections that had to wait for a place
+  overPerClient: number; // connections refused for connections_per_client
+  overInFlight: number; // requests refused for in_flight
+  inFlight: number; // requests under way
+  highest: number; // the most that were under way at once
 }
 
 /** RouteProbe asks which route would take a request. */

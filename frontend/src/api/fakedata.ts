@@ -1,6 +1,6 @@
 // A small shop for tests and for looking at the window without a backend.
 import type {
-  Catalogue, Config, Connection, Document, Exchange, Figures, Message, Module, Port, Program, Row, SchemaField,
+  Catalogue, Config, Connection, Connections, Document, Exchange, Figures, Message, Module, Port, Program, Row, SchemaField,
   Status, Step,
 } from './backend';
 
@@ -176,25 +176,37 @@ export const catalogue: Catalogue = {
     field({ name: 'max_age', title: 'Age', kind: 'duration', default: '720h', help: 'Older ones are dropped.' }),
   ],
   forward: [field({ name: 'timeout', title: 'Timeout', kind: 'duration', default: '30s' })],
+  limits: [
+    field({ name: 'connections', title: 'Connections', kind: 'int', default: '16384', min: '1', help: 'How many connections of clients may be open.' }),
+    field({ name: 'header_timeout', title: 'Header timeout', kind: 'duration', default: '10s' }),
+  ],
+  tls: [
+    field({ name: 'certificates', title: 'Certificates', kind: 'tables', help: 'Certificates of your own, in files.', fields: [
+      field({ name: 'cert', title: 'Certificate', kind: 'text', required: true, placeholder: 'shop.pem' }),
+      field({ name: 'key', title: 'Key', kind: 'text', required: true, placeholder: 'shop.key' }),
+    ] }),
+    field({ name: 'names', title: 'Names of your own', kind: 'list', placeholder: '*.shop.test' }),
+    field({ name: 'min_version', title: 'Lowest TLS version', kind: 'choice', default: '1.2', oneOf: ['1.2', '1.3'] }),
+  ],
 };
 
 export function config(): Config {
   const document: Document = {
     version: 1, trusted: ['127.0.0.0/8'], passThrough: ['bank.example'], sections: { capture: { body_cap: '16MiB' } },
-    listen: [{ address: '127.0.0.1:8080', accept: ['reverse', 'forward', 'connect'] }],
+    listen: [{ address: '127.0.0.1:8080', accept: ['reverse', 'forward', 'connect', 'socks5'], proxyProtocol: false, username: '', password: '' }],
     upstreams: [
       { name: 'shop', settings: { targets: [{ url: 'http://127.0.0.1:3000', weight: 2 }, { url: 'http://127.0.0.1:3001' }] } },
       { name: 'web', settings: { targets: [{ url: 'http://127.0.0.1:5173' }] } },
     ],
     cells: [{ id: 'requestid', use: 'requestid', when: '', off: false, settings: {} }],
     routes: [
-      { name: 'shop-api', when: 'host = "shop.localhost" and path ^= "/v1/"', to: 'shop', off: false, cells: [
+      { name: 'shop-api', when: 'host = "shop.localhost" and path ^= "/v1/"', to: 'shop', off: false, lenient: [], cells: [
         { id: 'fault', use: 'fault', when: 'path = "/v1/checkout"', off: false, settings: { percent: 5, delay: '2s' } },
         { id: 'headers', use: 'headers', when: '', off: false, settings: { set: { 'X-Env': 'dev' }, response_remove: ['Server'] } },
         { id: 'mock', use: 'mock', when: 'path = "/v1/beta"', off: true, settings: { status: 501, body: '{"soon": true}' } },
       ] },
-      { name: 'shop-web', when: 'host = "shop.localhost"', to: 'web', off: false, cells: [] },
-      { name: 'maintenance', when: 'host = "old.localhost"', to: '', off: true, cells: [{ id: 'mock', use: 'mock', when: '', off: false, settings: { status: 503 } }] },
+      { name: 'shop-web', when: 'host = "shop.localhost"', to: 'web', off: false, lenient: [], cells: [] },
+      { name: 'maintenance', when: 'host = "old.localhost"', to: '', off: true, lenient: [], cells: [{ id: 'mock', use: 'mock', when: '', off: false, settings: { status: 503 } }] },
     ],
   };
   return {
@@ -211,7 +223,7 @@ export function config(): Config {
 
 export function status(exchanges: number): Status {
   return {
-    version: '0.1.0', listeners: [{ address: '127.0.0.1:8080', accept: ['reverse', 'forward', 'connect'], problem: '' }],
+    version: '0.1.0', listeners: [{ address: '127.0.0.1:8080', accept: ['reverse', 'forward', 'connect', 'socks5'], problem: '' }],
     proxyUrl: 'http://127.0.0.1:8080', recording: true, exchanges, lost: 0, rate: 3, p99: 4.1, dataDir: '~/.local/share/proxycache',
     configFile: '~/.local/share/proxycache/config.toml', database: '~/.local/share/proxycache/traffic.db', revision: 'r1', configProblems: [], warnings: [],
     authority: {
@@ -230,6 +242,22 @@ export function figures(): Figures {
     ],
     routes: [{ route: 'shop-api', seen: 1_204, rate: 3.2 }, { route: 'shop-web', seen: 96, rate: 0.4 }, { route: 'maintenance', seen: 0, rate: 0 }],
     clients: 7,
+    doors: { http1: 5, http2: 1, tunnels: 1, places: 16_384, accepted: 312, waited: 0, overPerClient: 0, overInFlight: 0, inFlight: 1, highest: 9 },
+    pools: [
+      { pool: '', connections: connections(0, 0), targets: [] },
+      {
+        pool: 'shop', connections: connections(12, 3, 1),
+        targets: [{ target: '127.0.0.1:3000', connections: connections(8, 2, 1) }, { target: '127.0.0.1:3001', connections: connections(4, 1) }],
+      },
+      { pool: 'web', connections: connections(1, 1), targets: [] },
+    ],
+  };
+}
+
+export function connections(open: number, idle: number, waiting = 0): Connections {
+  return {
+    open, idle, inUse: open - idle, waiting, http2: 0, streams: 0, opened: open, reused: 20 * open,
+    faults: { connect: 0, tls: 0, timeout: 0, reset: 0, protocol: 0, crowded: 0 },
   };
 }
 

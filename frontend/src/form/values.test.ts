@@ -47,5 +47,5 @@ describe('pairs', () => {
 });
 
 it('problems below a name are found by what is left of their place', () => {
-  expect(below({ rules: 'too many', 'rules.0.path': 'no path', rulesets: 'other' }, 'rules')).toEqual({ '': 'too many', '0.path': 'no path' });
+  expect(below({ rules: 'too many', 'rules.1.path': 'no path', rulesets: 'other' }, 'rules')).toEqual({ '': 'too many', '1.path': 'no path' });
 });

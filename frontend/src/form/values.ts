@@ -60,7 +60,7 @@ export function range(field: SchemaField): string {
   return '';
 }
 
-/** Problems of what lies below a name: of "rules.0.path" and "rules", below "rules" stay "0.path" (and the own one is ""). */
+/** Problems of what lies below a name: of "rules.1.path" and "rules", below "rules" stay "1.path" (and the own one is ""). */
 export function below(problems: Record<string, string>, name: string): Record<string, string> {
   const inner: Record<string, string> = {};
   for (const [path, message] of Object.entries(problems)) {

@@ -70,6 +70,7 @@ import ListFilter from '@lucide/svelte/icons/list-filter';
 import ListTree from '@lucide/svelte/icons/list-tree';
 import LoaderCircle from '@lucide/svelte/icons/loader-circle';
 import Lock from '@lucide/svelte/icons/lock';
+import LockOpen from '@lucide/svelte/icons/lock-open';
 import Maximize from '@lucide/svelte/icons/maximize';
 import MessageSquare from '@lucide/svelte/icons/message-square';
 import Minus from '@lucide/svelte/icons/minus';
@@ -203,6 +204,7 @@ export const icons: Record<string, Component<Props>> = {
   'list-tree': ListTree,
   'loader-circle': LoaderCircle,
   lock: Lock,
+  'lock-open': LockOpen,
   maximize: Maximize,
   'message-square': MessageSquare,
   minus: Minus,

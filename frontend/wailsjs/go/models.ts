@@ -12,6 +12,7 @@ export namespace config {
 	    when: string;
 	    to: string;
 	    off: boolean;
+	    lenient: string[];
 	    cells: Cell[];
 	}
 	export interface Upstream {
@@ -21,6 +22,9 @@ export namespace config {
 	export interface Listen {
 	    address: string;
 	    accept: string[];
+	    proxyProtocol: boolean;
+	    username: string;
+	    password: string;
 	}
 	export interface Document {
 	    version: number;
@@ -105,11 +109,42 @@ export namespace core {
 	    sni: string;
 	    subject: string[];
 	}
+	export interface Faults {
+	    connect: number;
+	    tls: number;
+	    timeout: number;
+	    reset: number;
+	    protocol: number;
+	    crowded: number;
+	}
+	export interface Connections {
+	    open: number;
+	    idle: number;
+	    inUse: number;
+	    waiting: number;
+	    http2: number;
+	    streams: number;
+	    opened: number;
+	    reused: number;
+	    faults: Faults;
+	}
 	export interface Delta {
 	    fields: flow.FieldEdit[];
 	    lineBefore: string;
 	    lineAfter: string;
 	    body: boolean;
+	}
+	export interface Doors {
+	    http1: number;
+	    http2: number;
+	    tunnels: number;
+	    places: number;
+	    accepted: number;
+	    waited: number;
+	    overPerClient: number;
+	    overInFlight: number;
+	    inFlight: number;
+	    highest: number;
 	}
 	export interface Step {
 	    cell: string;
@@ -184,6 +219,7 @@ export namespace core {
 	    selection: Selection;
 	    redact: boolean;
 	}
+	
 	export interface Figure {
 	    cell: string;
 	    seen: number;
@@ -191,6 +227,15 @@ export namespace core {
 	    failed: number;
 	    rate: number;
 	    share: number;
+	}
+	export interface TargetFigure {
+	    target: string;
+	    connections: Connections;
+	}
+	export interface PoolFigure {
+	    pool: string;
+	    connections: Connections;
+	    targets: TargetFigure[];
 	}
 	export interface RouteFigure {
 	    route: string;
@@ -201,6 +246,8 @@ export namespace core {
 	    cells: Figure[];
 	    routes: RouteFigure[];
 	    clients: number;
+	    doors: Doors;
+	    pools: PoolFigure[];
 	}
 	export interface Fronted {
 	    route: string;
@@ -219,6 +266,7 @@ export namespace core {
 	    cell: string;
 	    revision: string;
 	}
+	
 	export interface Port {
 	    port: number;
 	    address: string;
@@ -286,6 +334,7 @@ export namespace core {
 	    warnings: string[];
 	    authority: Authority;
 	}
+	
 	
 	export interface TerminalLine {
 	    shell: string;

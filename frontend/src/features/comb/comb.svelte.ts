@@ -1,4 +1,4 @@
-import type { Backend, Catalogue, Checked, Config, Document, Exchange, Explained, Place, Problem, RouteAnswer, Row } from '../../api/backend';
+import type { Backend, Catalogue, Checked, Config, Document, Exchange, Explained, Place, PoolFigure, Problem, RouteAnswer, Row } from '../../api/backend';
 import { Failure } from '../../api/backend';
 import type { Live } from '../../api/live.svelte';
 import type { Memory } from '../../api/memory.svelte';
@@ -27,7 +27,7 @@ export type Subject = { kind: 'route' } | { kind: 'cell'; ref: CellRef } | { kin
  */
 export class Comb {
   config = $state.raw<Config | null>(null);
-  catalogue = $state.raw<Catalogue>({ modules: [], upstream: [], capture: [], forward: [] });
+  catalogue = $state.raw<Catalogue>({ modules: [], upstream: [], capture: [], forward: [], limits: [], tls: [] });
   failed = $state<string | null>(null); // why nothing could be loaded
 
   /** The draft; null where nothing is changed. */
@@ -341,6 +341,11 @@ export class Comb {
   /** Exchanges that a route took since the start. */
   routeCount(name: string): number {
     return this.o.live.figures?.routes.find((r) => r.route === name)?.seen ?? 0;
+  }
+
+  /** What a pool has of connections; undefined before the first figures. */
+  poolFigure(name: string): PoolFigure | undefined {
+    return this.o.live.figures?.pools.find((p) => p.pool === name);
   }
 
   cellPlace(ref: CellRef): string {

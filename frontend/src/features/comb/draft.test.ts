@@ -8,8 +8,8 @@ const doc: Document = {
   upstreams: [{ name: 'shop', settings: { targets: [] } }],
   cells: [cell('requestid')],
   routes: [
-    { name: 'api', when: '', to: 'shop', off: false, cells: [cell('headers', { a: 1 }), cell('mock')] },
-    { name: 'web', when: '', to: 'shop', off: false, cells: [] },
+    { name: 'api', when: '', to: 'shop', off: false, lenient: [], cells: [cell('headers', { a: 1 }), cell('mock')] },
+    { name: 'web', when: '', to: 'shop', off: false, lenient: [], cells: [] },
   ],
 };
 
@@ -24,9 +24,11 @@ describe('edits leave the document they came from alone', () => {
     ['a moved cell', moveCell(doc, ref, -1), ['api/order']],
     ['a moved route', moveRoute(doc, 'web', -1), ['routes']],
     ['a condition', changeRoute(doc, 'web', { when: 'host = "a"' }), ['routes.web.when']],
+    ['leniency', changeRoute(doc, 'web', { lenient: ['obs_fold'] }), ['routes.web.lenient']],
+    ['the same leniency', changeRoute(doc, 'web', { lenient: [] }), []],
     ['a removed route', removeRoute(doc, 'web'), ['web']],
     ['a new route', addRoute(doc)[0], ['route']],
-    ['a listener', { ...doc, listen: [{ address: ':1', accept: [] }] }, ['general']],
+    ['a listener', { ...doc, listen: [{ address: ':1', accept: [], proxyProtocol: false, username: '', password: '' }] }, ['general']],
     ['nothing', moveCell(doc, { route: 'api', id: 'headers' }, -1), []],
   ])('%s is told', (_, next, want) => {
     expect(changes(doc, next)).toEqual(want);

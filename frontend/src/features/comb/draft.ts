@@ -69,7 +69,7 @@ export function changeRoute(doc: Document, name: string, part: Partial<Route>): 
 
 export function addRoute(doc: Document): [Document, string] {
   const name = free('route', doc.routes.map((r) => r.name));
-  const route: Route = { name, when: `host = "${name}.localhost"`, to: doc.upstreams[0]?.name ?? '', off: false, cells: [] };
+  const route: Route = { name, when: `host = "${name}.localhost"`, to: doc.upstreams[0]?.name ?? '', off: false, lenient: [], cells: [] };
   return [{ ...doc, routes: [route, ...doc.routes] }, name];
 }
 
@@ -107,7 +107,7 @@ function named<T>(was: T[], now: T[], name: (t: T) => string, inside: (a: T, b: 
 const upstreamChanges = (a: Upstream, b: Upstream) => settingChanges(`upstreams.${b.name}`, a.settings, b.settings);
 
 function routeChanges(a: Route, b: Route): string[] {
-  const own = (['when', 'to', 'off'] as const).filter((k) => a[k] !== b[k]).map((k) => `routes.${b.name}.${k}`);
+  const own = (['when', 'to', 'off', 'lenient'] as const).filter((k) => !same(a[k], b[k])).map((k) => `routes.${b.name}.${k}`);
   return [...own, ...cellChanges(b.name, a.cells, b.cells)];
 }
 

@@ -4,6 +4,7 @@
 import type { Catalogue, Cell, Document, Exchange, Figure, Figures, Module, Problem, Route, Step } from '../../api/backend';
 import type { CellRef } from './draft';
 import { fan, nth, wave, type Spot } from './geometry';
+import { unverified } from './pools';
 
 export type Kind = 'client' | 'listener' | 'cell' | 'pool' | 'target' | 'end';
 export type Look = 'on' | 'off' | 'error' | 'acting' | 'acted' | 'answered' | 'passed' | 'skipped' | 'unreached';
@@ -23,6 +24,7 @@ export interface Hex extends Spot {
   look: Look;
   lamp: '' | 'up' | 'down';
   edited: boolean;
+  unverified: boolean; // it takes any certificate
   verdict: string; // over one exchange
   time: string;
 }
@@ -69,7 +71,7 @@ export function scene(m: Material): Scene {
 function blank(key: string, kind: Kind, name: string): Hex {
   return {
     key, kind, name, q: 0, r: 0, ref: null, icon: '', stage: 'edge', wire: false, figure: '', share: 0, rate: 0,
-    look: 'on', lamp: '', edited: false, verdict: '', time: '',
+    look: 'on', lamp: '', edited: false, unverified: false, verdict: '', time: '',
   };
 }
 
@@ -112,7 +114,7 @@ function livePool(m: Material, figures: Map<string, Figure>): Hex[] {
   const pool: Hex = {
     ...blank(`upstream/${name}`, 'pool', m.route === null ? 'Anywhere' : name), icon: m.route === null ? 'globe' : 'share-2', stage: 'balance',
     figure: missing ? 'no such pool' : m.route === null ? 'where they ask' : `pool, ${perSecond(f?.rate ?? 0)}`,
-    share: f?.rate ? 1 : 0, rate: f?.rate ?? 0, look: missing ? 'error' : 'on',
+    share: f?.rate ? 1 : 0, rate: f?.rate ?? 0, look: missing ? 'error' : 'on', unverified: unverified(m.document, name),
   };
   const targets = m.route === null ? [] : targetsOf(m.document, name);
   return [pool, ...targets.map((url) => liveTarget(name, url, figures, f?.rate ?? 0))];
@@ -139,6 +141,7 @@ export function targetsOf(doc: Document, pool: string): string[] {
 /** host:port of a target's URL, as figures name it. */
 export function addressOf(url: string): string {
   if (url === 'demo:') return 'demo';
+  if (url.startsWith('unix:')) return url.replace(/^unix:\/\/(?=\/)/, 'unix:');
   try {
     const u = new URL(url);
     return `${u.hostname}:${u.port || (u.protocol === 'https:' ? '443' : '80')}`;
@@ -150,6 +153,7 @@ export function addressOf(url: string): string {
 /** Local addresses are told by their port. */
 const shortAddress = (address: string) => {
   const local = /^(localhost|127\.0\.0\.1|\[::1\]):(\d+)$/.exec(address);
+  if (address.startsWith('unix:')) return address.slice(address.lastIndexOf('/') + 1);
   return local ? `:${local[2]}` : address === 'demo' ? 'Demo API' : address;
 };
 
@@ -192,7 +196,7 @@ function overlay(m: Material, x: Exchange): Hex[] {
   const step = steps.get(`upstream/${name}`);
   const pool: Hex = {
     ...blank(`upstream/${name}`, 'pool', m.route === null ? 'Anywhere' : name), icon: m.route === null ? 'globe' : 'share-2', stage: 'balance',
-    ...told(step),
+    ...told(step), unverified: step?.facts.some((f) => f.name === 'certificate' && f.value === 'not verified') ?? false,
   };
   const targets = m.route === null ? [] : targetsOf(m.document, name).map((url) => ({
     ...blank(`target/${url}`, 'target' as const, shortAddress(addressOf(url))), icon: 'server', stage: 'balance', wire: true,

@@ -7,8 +7,8 @@ const doc: Document = {
   version: 1, trusted: [], passThrough: [], listen: [], sections: {}, upstreams: [],
   cells: [cell('requestid')],
   routes: [
-    { name: 'a', when: '', to: '', off: false, cells: [cell('mock')] },
-    { name: 'b', when: '', to: '', off: false, cells: [cell('headers'), cell('mock')] },
+    { name: 'a', when: '', to: '', off: false, lenient: [], cells: [cell('mock')] },
+    { name: 'b', when: '', to: '', off: false, lenient: [], cells: [cell('headers'), cell('mock')] },
   ],
 };
 const text = `[[cells]]

@@ -1,19 +1,24 @@
 import { describe, expect, it } from 'vitest';
+import type { Listen } from '../../api/backend';
 import { config } from '../../api/fakedata';
 import { changes, partOf, withPart } from './part';
 import { placesOf, usual } from './trust';
 
 const document = config().document;
 const part = partOf(document);
+const listener: Listen = { address: '127.0.0.1:8080', accept: ['reverse', 'forward', 'connect', 'socks5'], proxyProtocol: false, username: '', password: '' };
 
 describe('the part of the document that is edited here', () => {
   it.each([
     ['nothing', {}, []],
-    ['an address', { listen: [{ address: '127.0.0.1:9000', accept: ['reverse'] }] }, ['listen.1']],
-    ['a new address', { listen: [...part.listen, { address: ':9000', accept: [] }] }, ['listen.2']],
+    ['an address', { listen: [{ ...listener, address: '127.0.0.1:9000' }] }, ['listen.1']],
+    ['a password', { listen: [{ ...listener, password: 'word' }] }, ['listen.1']],
+    ['a new address', { listen: [...part.listen, { ...listener, address: ':9000' }] }, ['listen.2']],
     ['a removed address', { listen: [] }, ['listen.1']],
     ['networks', { trusted: [] }, ['trusted']],
     ['hosts', { passThrough: ['a', 'b'] }, ['passThrough']],
+    ['a certificate', { tls: { certificates: [{ cert: 'a.pem', key: 'a.key' }] } }, ['tls.certificates']],
+    ['a limit', { limits: { connections: 10 } }, ['limits.connections']],
     ['two settings of a section', { capture: { max_age: '1h' } }, ['capture.body_cap', 'capture.max_age']],
   ])('tells %s', (_, over, want) => {
     expect(changes(part, { ...part, ...over })).toEqual(want);

@@ -7,17 +7,25 @@ export interface Part {
   passThrough: string[];
   capture: Settings;
   forward: Settings;
+  limits: Settings;
+  tls: Settings;
 }
+
+/** The sections that are a form each. */
+const forms = ['capture', 'forward', 'limits', 'tls'] as const;
 
 export function partOf(document: Document): Part {
   const { listen, trusted, passThrough, sections } = document;
-  return { listen, trusted, passThrough, capture: sections['capture'] ?? {}, forward: sections['forward'] ?? {} };
+  return {
+    listen, trusted, passThrough, capture: sections['capture'] ?? {}, forward: sections['forward'] ?? {},
+    limits: sections['limits'] ?? {}, tls: sections['tls'] ?? {},
+  };
 }
 
 /** The document with this part; a section that has nothing in it is left out. */
 export function withPart(document: Document, part: Part): Document {
   const sections = { ...document.sections };
-  for (const name of ['capture', 'forward'] as const) {
+  for (const name of forms) {
     if (Object.keys(part[name]).length > 0) sections[name] = part[name];
     else Reflect.deleteProperty(sections, name);
   }
@@ -30,7 +38,7 @@ export function changes(was: Part, now: Part): string[] {
   return [
     ...rows.filter((i) => !same(was.listen[i], now.listen[i])).map((i) => `listen.${i + 1}`),
     ...(['trusted', 'passThrough'] as const).filter((name) => !same(was[name], now[name])),
-    ...(['capture', 'forward'] as const).flatMap((name) => changedKeys(was[name], now[name]).map((key) => `${name}.${key}`)),
+    ...forms.flatMap((name) => changedKeys(was[name], now[name]).map((key) => `${name}.${key}`)),
   ];
 }
 

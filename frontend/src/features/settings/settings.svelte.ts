@@ -19,13 +19,15 @@ interface Options {
   links: SettingsLinks;
 }
 
-export type SectionId = 'general' | 'listeners' | 'capture' | 'forward' | 'certificate' | 'storage' | 'about';
+export type SectionId = 'general' | 'listeners' | 'capture' | 'forward' | 'tls' | 'limits' | 'certificate' | 'storage' | 'about';
 
 export const sections: { id: SectionId; title: string; icon: string }[] = [
   { id: 'general', title: 'General', icon: 'sliders-horizontal' },
   { id: 'listeners', title: 'Listeners', icon: 'plug' },
   { id: 'capture', title: 'Capture', icon: 'database' },
   { id: 'forward', title: 'Forward', icon: 'send' },
+  { id: 'tls', title: 'TLS', icon: 'lock' },
+  { id: 'limits', title: 'Limits', icon: 'gauge' },
   { id: 'certificate', title: 'Certificate', icon: 'shield' },
   { id: 'storage', title: 'Storage', icon: 'folder' },
   { id: 'about', title: 'About', icon: 'info' },
@@ -35,7 +37,7 @@ const checkAfterMillis = 250;
 
 /** The Settings page: the look, which is kept at once, and a draft of its part of the configuration. */
 export class Settings {
-  catalogue: Catalogue = $state.raw({ modules: [], upstream: [], capture: [], forward: [] });
+  catalogue: Catalogue = $state.raw({ modules: [], upstream: [], capture: [], forward: [], limits: [], tls: [] });
   config: Config | null = $state.raw(null);
   /** Why nothing could be loaded; "" when it was. */
   failed = $state('');
@@ -88,7 +90,7 @@ export class Settings {
   });
   /** What is wrong and has no field here: the first thing of the kind. */
   readonly problem: string = $derived.by(() => {
-    const fields = /^(listen|trusted|pass_through|capture|forward)(\.|$)/;
+    const fields = /^(listen|trusted|pass_through|capture|forward|limits|tls)(\.|$)/;
     const [, message] = Object.entries(this.problems).find(([where]) => !fields.test(where)) ?? [];
     return message ?? '';
   });
@@ -122,7 +124,7 @@ export class Settings {
   }
 
   addListener(): void {
-    if (this.part) this.edit({ listen: [...this.part.listen, { address: '', accept: ['reverse', 'forward', 'connect'] }] });
+    if (this.part) this.edit({ listen: [...this.part.listen, { address: '', accept: ['reverse', 'forward', 'connect', 'socks5'], proxyProtocol: false, username: '', password: '' }] });
   }
 
   removeListener(at: number): void {

@@ -1,4 +1,4 @@
-import { render, screen } from '@testing-library/svelte';
+import { fireEvent, render, screen } from '@testing-library/svelte';
 import { flushSync } from 'svelte';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FakeBackend } from '../../api/fake';
@@ -60,7 +60,7 @@ describe('a draft', () => {
     await settings.apply();
     expect(applied()).toHaveLength(1);
     expect(backend.theConfig.document.sections['capture']).toEqual({ body_cap: '1 MiB' });
-    expect(backend.theConfig.document.listen[1]).toEqual({ address: '127.0.0.1:9000', accept: ['forward'] });
+    expect(backend.theConfig.document.listen[1]).toEqual({ address: '127.0.0.1:9000', accept: ['forward'], proxyProtocol: false, username: '', password: '' });
     expect(backend.theConfig.document.routes).toEqual(routes);
     expect(toasts.items.at(-1)?.text).toBe('Applied 2 changes.');
     expect(settings.changes).toEqual([]);
@@ -138,11 +138,49 @@ describe('the page', () => {
     backend.emit({ status: backend.theStatus });
     render(Page, { state: settings });
     await settle();
-    for (const title of ['General', 'Listeners', 'Capture', 'Forward', 'Certificate', 'Storage', 'About']) {
+    for (const title of ['General', 'Listeners', 'Capture', 'Forward', 'TLS', 'Limits', 'Certificate', 'Storage', 'About']) {
       expect(screen.getByRole('heading', { name: title })).toBeInTheDocument();
     }
     expect(screen.getByLabelText('Address 1')).toBeInvalid();
     expect(screen.getByText('the address is in use by nginx')).toBeInTheDocument();
+  });
+
+  it('says at its field which file of a certificate cannot be used', async () => {
+    render(Page, { state: settings });
+    await settle();
+    settings.edit({ tls: { certificates: [{ cert: 'a.pem', key: 'a.key' }, { cert: 'b.pem', key: 'b.key' }], names: ['a', 'b c'] } });
+    backend.fail('apply', 'Reading the certificate b.pem: it is empty.', { kind: 'invalid', where: 'tls.certificates.2.cert' });
+    await settings.apply();
+    flushSync();
+    const [first, second] = screen.getAllByLabelText(/^Certificate/, { selector: 'input' });
+    expect(first).toBeValid();
+    expect(second).toBeInvalid();
+    expect(settings.problem).toBe('');
+  });
+
+  it('edits what a listener accepts and from whom', async () => {
+    render(Page, { state: settings });
+    await settle();
+    screen.getByRole('checkbox', { name: 'socks5' }).click();
+    screen.getByRole('checkbox', { name: 'PROXY protocol' }).click();
+    await fireEvent.input(screen.getByLabelText('Name for address 1'), { target: { value: 'me' } });
+    await fireEvent.input(screen.getByLabelText('Password for address 1'), { target: { value: '${PASSWORD}' } });
+    expect(settings.part?.listen[0]).toEqual({
+      address: '127.0.0.1:8080', accept: ['reverse', 'forward', 'connect'], proxyProtocol: true, username: 'me', password: '${PASSWORD}',
+    });
+    expect(screen.getByLabelText('Password for address 1')).toHaveAttribute('type', 'password');
+  });
+
+  it('says at its field what is wrong with a login, and asks for none where nobody is asked', async () => {
+    backend.theProblems = [{ kind: 'invalid', where: 'listen.1.password', message: 'write password', line: 0, column: 0 }];
+    render(Page, { state: settings });
+    settings.setListener(0, { username: 'me' });
+    await settle();
+    expect(screen.getByLabelText('Password for address 1')).toBeInvalid();
+    expect(screen.getByText('write password')).toBeInTheDocument();
+    settings.setListener(0, { accept: ['reverse'], username: '' });
+    flushSync();
+    expect(screen.queryByLabelText('Password for address 1')).toBeNull();
   });
 
   it('offers to apply only when there is something', async () => {
