@@ -45,6 +45,16 @@ func buildApp(ctx context.Context) error {
 	})
 }
 
+// buildHeadless builds the program for servers: without a window, and without the libraries of one.
+func buildHeadless(ctx context.Context) error {
+	if err := frontend(ctx); err != nil {
+		return err
+	}
+	return step("go build, without a window", func(out io.Writer) error {
+		return cmd(ctx, out, ".", "go", "build", "-trimpath", "-tags", headlessTags, "-ldflags", "-s -w", "-o", headless(), ".")
+	})
+}
+
 // bindings runs the program built with Wails' `bindings` tag, which writes frontend/wailsjs and ends.
 func bindings(ctx context.Context) error {
 	return step("generating frontend/wailsjs", func(out io.Writer) error {

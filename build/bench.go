@@ -104,8 +104,8 @@ func parseBench(args []string, quick bool) (*bench, error) {
 // prepare builds the program and the peers that are built here.
 func (b *bench) prepare(ctx context.Context) error {
 	if b.site.program == "" {
-		b.site.program = binary()
-		if err := buildApp(ctx); err != nil {
+		b.site.program = headless()
+		if err := buildHeadless(ctx); err != nil {
 			return err
 		}
 	}

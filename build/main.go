@@ -15,6 +15,9 @@ import (
 // tags are the build tags of every build, vet and test, so that SQLite is compiled once.
 const tags = "desktop,production,webkit2_41,sqlite_fts5"
 
+// headlessTags are those of the program without a window.
+const headlessTags = "headless,sqlite_fts5"
+
 type command struct {
 	name, help string
 	needs      []need
@@ -25,7 +28,9 @@ func commands() []command {
 	return []command{
 		{"run", "build what changed and open the window (or serve it to a browser where there is no display)", buildNeeds(), runApp},
 		{"test", "check everything: floors, format, vet, staticcheck, unit tests, front end, journeys", testNeeds(), runTests},
-		{"build", "build the program into build/bin", buildNeeds(), func(ctx context.Context, _ []string) error { return buildApp(ctx) }},
+		{"build", "build the program into build/bin, with its window and without", buildNeeds(), func(ctx context.Context, _ []string) error {
+			return errors.Join(buildApp(ctx), buildHeadless(ctx))
+		}},
 		{"bindings", "generate frontend/wailsjs from the Go methods the window may call", buildNeeds(), func(ctx context.Context, _ []string) error { return bindings(ctx) }},
 		{"bench", "measure beside its peers: bench proxy, bench proxy quick, bench capture", benchNeeds(), runBench},
 		{"doctor", "say what is installed and what is missing", nil, doctor},
@@ -92,8 +97,11 @@ func projectRoot() (string, error) {
 }
 
 // binary is where build puts the program.
-func binary() string {
-	name := "proxycache"
+func binary() string { return inBin("proxycache") }
+
+func headless() string { return inBin("proxycache-headless") }
+
+func inBin(name string) string {
 	if runtime.GOOS == "windows" {
 		name += ".exe"
 	}

@@ -92,6 +92,7 @@ func testGo(ctx context.Context, r *results) {
 	r.check("staticcheck", func(out io.Writer) error {
 		return cmd(ctx, out, ".", "go", "tool", "-modfile=build/tools.mod", "staticcheck", "-tags", tags, "./...")
 	})
+	r.check("go vet, without a window", func(out io.Writer) error { return cmd(ctx, out, ".", "go", "vet", "-tags", headlessTags, ".") })
 	r.check("other systems (vet only)", func(out io.Writer) error { return vetElsewhere(ctx, out) })
 	if err := goTests(ctx, r); err != nil {
 		r.fail(err)

@@ -19,10 +19,18 @@ func TestMemoryIsGivenBackOnceAfterABusyTime(t *testing.T) {
 			t.Errorf("%d s after it: %v", i+1, got)
 		}
 	}
-	second(20 << 20)
+	second(4 << 20)
 	for range 10 {
 		if second(100 << 10) {
 			t.Error("after a time that was not worth it")
+		}
+	}
+}
+
+func TestALittleHeapMayGrowMore(t *testing.T) {
+	for live, want := range map[uint64]int{0: 800, 4 << 20: 800, 16 << 20: 400, 64 << 20: 100, 1 << 30: 100} {
+		if got := roomFor(live); got != want {
+			t.Errorf("with %d bytes alive the heap grows by %d percent, not %d", live, got, want)
 		}
 	}
 }

@@ -202,7 +202,10 @@ func steps(trail flow.Trail) []Step {
 	return out
 }
 
-func delta(d flow.Delta) Delta {
+func delta(d *flow.Delta) Delta {
+	if d == nil {
+		return Delta{Fields: []flow.FieldEdit{}}
+	}
 	return Delta{Fields: append([]flow.FieldEdit{}, d.Header...), LineBefore: d.Line[0], LineAfter: d.Line[1], Body: d.Body}
 }
 

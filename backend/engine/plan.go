@@ -47,7 +47,7 @@ type cell struct {
 	policy policy.Policy // nil when it is off
 	when   *filter.Matcher
 	expr   filter.Expr
-	text   string // the condition as written
+	unless string // why it is skipped where its condition does not hold
 	count  *counter
 }
 
@@ -186,7 +186,7 @@ func (b *builder) cells(route string, cells []config.Cell) []*cell {
 			b.fail(where+".use", problem.New(problem.Invalid, "there is no module called %q", c.Use))
 			continue
 		}
-		made := &cell{id: CellID(route, c.ID), module: module, text: c.When}
+		made := &cell{id: CellID(route, c.ID), module: module, unless: "when: " + c.When}
 		made.count = b.engine.figures.of(made.id)
 		made.when, made.expr = b.condition(where+".when", c.When)
 		settings := module.Settings()

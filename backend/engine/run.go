@@ -62,6 +62,10 @@ type walk struct {
 	// now is when the clock was last read: a cell begins when the one before it handed on, and goes on
 	// when the one behind it is done. That halves the readings.
 	now time.Duration
+	// What the request was when a cell last handed it on, and the response when one last gave it back:
+	// what differs later is the doing of the cell that runs.
+	asked asked
+	given given
 }
 
 // walk begins one, with what another has left.
@@ -75,7 +79,7 @@ func (r *route) walk(p *Plan, x *flow.Exchange) *walk {
 			m.next = m.goOn
 		}
 	}
-	w.plan, w.now = p, x.Since()
+	w.plan, w.now, w.asked = p, x.Since(), askedOf(x.Request)
 	return w
 }
 
@@ -83,7 +87,7 @@ func (w *walk) release() {
 	for i := range w.meters[:w.used] {
 		w.meters[i].passage = passage{}
 	}
-	w.plan, w.used = nil, 0
+	w.plan, w.used, w.asked, w.given = nil, 0, asked{}, given{}
 	w.route.walks.Put(w)
 }
 
@@ -93,18 +97,30 @@ func (w *walk) from(i int, x *flow.Exchange) (*flow.Response, error) {
 	}
 	c := w.route.cells[i]
 	c.count.seen.Add(1)
-	if c.policy == nil {
-		x.Enter(flow.Step{Cell: c.id, Module: c.module.Name, Verdict: flow.Skipped, Why: "off"})
-		return w.from(i+1, x)
-	}
-	if c.when != nil && !c.when.MatchRequest(x) {
-		x.Enter(flow.Step{Cell: c.id, Module: c.module.Name, Verdict: flow.Skipped, Why: "when: " + c.text})
+	step := x.Enter(c.id, c.module.Name)
+	if why := c.skips(x); why != "" {
+		x.Trail[step].Verdict, x.Trail[step].Why = flow.Skipped, why
 		return w.from(i+1, x)
 	}
 	m := &w.meters[i]
-	w.used = max(w.used, i+1)
-	m.passage = passage{x: x, step: x.Enter(flow.Step{Cell: c.id, Module: c.module.Name})}
+	if i >= w.used {
+		w.used = i + 1
+	} else { // who repeats comes here again
+		m.passage = passage{}
+	}
+	m.x, m.step, m.entered = x, step, w.now
 	return m.apply()
+}
+
+// skips says why c is not for x; "" when it is.
+func (c *cell) skips(x *flow.Exchange) (why string) {
+	switch {
+	case c.policy == nil:
+		return "off"
+	case c.when != nil && !c.when.MatchRequest(x):
+		return c.unless
+	}
+	return ""
 }
 
 // end is what stands behind the last cell.
@@ -115,14 +131,16 @@ func (w *walk) end(x *flow.Exchange) (*flow.Response, error) {
 	case clientChose(x):
 		return w.send(x, w.plan.forward)
 	}
-	x.Enter(flow.Step{Cell: "upstream/", Module: "upstream", Verdict: flow.Failed, Why: "the route has no upstream"})
+	step := x.Enter("upstream/", "upstream")
+	x.Trail[step].Verdict, x.Trail[step].Why = flow.Failed, "the route has no upstream"
 	return nil, problem.New(problem.NoRoute, "Routing %s %s: no cell of route %q answered, and it has no upstream. Name one with `to`, or add a mock that matches.", x.Request.Method, x.Request.URL(), w.route.name)
 }
 
 func (w *walk) send(x *flow.Exchange, to *pool) (*flow.Response, error) {
 	to.count.seen.Add(1)
 	start := w.now
-	step := x.Enter(flow.Step{Cell: to.cell, Module: "upstream", Verdict: flow.Picked})
+	step := x.Enter(to.cell, "upstream")
+	x.Verdict(flow.Picked)
 	response, err := to.Send(x)
 	s := &x.Trail[step]
 	w.now = x.Since()
@@ -133,6 +151,7 @@ func (w *walk) send(x *flow.Exchange, to *pool) (*flow.Response, error) {
 		to.count.failed.Add(1)
 	} else {
 		to.count.acted.Add(1)
+		w.given = givenOf(response)
 	}
 	to.count.target(x.Target, err != nil)
 	return response, err
@@ -154,32 +173,34 @@ type passage struct {
 	handed  bool
 	entered time.Duration
 
-	request snapshot
 	back    *flow.Response // what came back from behind the cell
-	header  flow.Header
-	status  int
-	body    io.ReadCloser
 	backAt  time.Duration
 	backErr error
 }
 
-// snapshot is the request as a cell was given it. Header edits copy (flow.Header), so keeping the
-// slice is enough.
-type snapshot struct {
+// asked is a request at a moment. Header edits copy (flow.Header), so keeping the slice is enough.
+type asked struct {
 	method, scheme, authority, target string
 	header                            flow.Header
 	body                              io.ReadCloser
 }
 
-func snap(r *flow.Request) snapshot {
-	return snapshot{r.Method, r.Scheme, r.Authority, r.Target, r.Header, r.Body}
+func askedOf(r *flow.Request) asked {
+	return asked{r.Method, r.Scheme, r.Authority, r.Target, r.Header, r.Body}
 }
 
-func (s snapshot) line() string { return s.method + " " + s.scheme + "://" + s.authority + s.target }
+func (a *asked) line() string { return a.method + " " + a.scheme + "://" + a.authority + a.target }
+
+// given is a response at a moment.
+type given struct {
+	header flow.Header
+	status int
+	body   io.ReadCloser
+}
+
+func givenOf(r *flow.Response) given { return given{r.Header, r.Status, r.Body} }
 
 func (m *meter) apply() (*flow.Response, error) {
-	m.entered = m.walk.now
-	m.request = snap(m.x.Request)
 	response, err := m.cell.policy.Apply(m.x, m.next)
 	m.finish(response, err)
 	return response, err
@@ -202,21 +223,27 @@ func (m *meter) leave() {
 	m.handed = true
 	m.walk.now = m.x.Since()
 	s.Before = m.walk.now - m.entered
-	now := snap(m.x.Request)
-	s.Request.Header = diff(m.request.header, now.header)
-	if m.request.method != now.method || m.request.target != now.target || m.request.authority != now.authority || m.request.scheme != now.scheme {
-		s.Request.Line = [2]string{m.request.line(), now.line()}
+	was, now := &m.walk.asked, m.x.Request
+	line := was.method != now.Method || was.target != now.Target || was.authority != now.Authority || was.scheme != now.Scheme
+	body := !sameBody(was.body, now.Body)
+	if !line && !body && same(was.header, now.Header) {
+		return
 	}
-	s.Request.Body = !sameBody(m.request.body, now.body)
+	before := *was
+	*was = askedOf(now)
+	d := flow.Delta{Header: diff(before.header, now.Header), Body: body}
+	if line {
+		d.Line = [2]string{before.line(), was.line()}
+	}
+	if line || body || len(d.Header) > 0 { // else the fields were copied
+		s.Request = &d
+	}
 }
 
 // come notes what the cell is given back.
 func (m *meter) come() {
 	m.x.Resume(m.step)
 	m.backAt = m.walk.now
-	if m.back != nil {
-		m.header, m.status, m.body = m.back.Header, m.back.Status, m.back.Body
-	}
 }
 
 func (m *meter) finish(response *flow.Response, err error) {
@@ -228,17 +255,33 @@ func (m *meter) finish(response *flow.Response, err error) {
 	} else {
 		s.After = m.walk.now - m.backAt
 	}
-	if m.handed && m.back != nil && response != nil {
-		s.Response.Header = diff(m.header, response.Header)
-		if m.status != response.Status {
-			s.Response.Line = [2]string{strconv.Itoa(m.status), strconv.Itoa(response.Status)}
-		}
-		s.Response.Body = !sameBody(m.body, response.Body)
+	if response != nil {
+		m.compare(s, response)
 	}
 	if s.Verdict == "" {
 		s.Verdict = m.verdict(s, response, err)
 	}
 	m.cell.count.note(s.Verdict)
+}
+
+// compare notes what the cell made of the response, where one came back to it.
+func (m *meter) compare(s *flow.Step, response *flow.Response) {
+	was, now := m.walk.given, givenOf(response)
+	body := !sameBody(was.body, now.body)
+	if !body && was.status == now.status && same(was.header, now.header) {
+		return
+	}
+	m.walk.given = now
+	if !m.handed || m.back == nil {
+		return
+	}
+	d, line := flow.Delta{Header: diff(was.header, now.header), Body: body}, was.status != now.status
+	if line {
+		d.Line = [2]string{strconv.Itoa(was.status), strconv.Itoa(now.status)}
+	}
+	if line || body || len(d.Header) > 0 {
+		s.Response = &d
+	}
 }
 
 func (m *meter) verdict(s *flow.Step, response *flow.Response, err error) flow.Verdict {
@@ -247,7 +290,7 @@ func (m *meter) verdict(s *flow.Step, response *flow.Response, err error) flow.V
 		return flow.Failed
 	case response != nil && (!m.handed || response != m.back):
 		return flow.Answered
-	case !s.Request.Empty() || !s.Response.Empty():
+	case s.Request != nil || s.Response != nil:
 		return flow.Changed
 	}
 	return flow.Passed

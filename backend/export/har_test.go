@@ -97,7 +97,7 @@ func varied(t *testing.T) *kept {
 	first.TargetConn = flow.Conn{Local: "127.0.0.1:50000", Remote: "[::1]:3000"}
 	first.Trail = flow.Trail{
 		{Cell: "shop/ratelimit", Module: "ratelimit", Verdict: flow.Passed, Facts: []flow.Fact{{Name: "left", Value: "99"}}, Before: 1500 * time.Nanosecond},
-		{Cell: "shop/headers", Module: "headers", Verdict: flow.Changed, Request: flow.Delta{Header: []flow.FieldEdit{{Op: "add", Name: "X-A", Now: "1"}}, Line: [2]string{"GET / HTTP/1.1", "GET /x HTTP/1.1"}}},
+		{Cell: "shop/headers", Module: "headers", Verdict: flow.Changed, Request: &flow.Delta{Header: []flow.FieldEdit{{Op: "add", Name: "X-A", Now: "1"}}, Line: [2]string{"GET / HTTP/1.1", "GET /x HTTP/1.1"}}},
 	}
 	first.RequestTrailer = flow.Header{{Name: "X-Sum", Value: "1"}}
 	k.add(captured("a", "GET", "/gz", nil), nil, "200 OK", gzipped(t, strings.Repeat("again ", 100)), "Content-Type: text/plain", "Content-Encoding: gzip")

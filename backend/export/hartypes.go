@@ -144,8 +144,8 @@ func ownOf(v view) own {
 	return out
 }
 
-func deltaOf(d flow.Delta) *ownDelta {
-	if d.Empty() {
+func deltaOf(d *flow.Delta) *ownDelta {
+	if d == nil {
 		return nil
 	}
 	out := &ownDelta{Fields: d.Header, Body: d.Body}

@@ -154,7 +154,7 @@ func TestARedactedExportHoldsNoSecretAnywhere(t *testing.T) {
 	r.Trail = flow.Trail{{
 		Cell: "a/headers", Module: "headers", Verdict: flow.Changed, Why: `header.authorization = "Bearer ` + secret + `"`,
 		Facts: []flow.Fact{{Name: "key", Value: "POST a /login?api_key=" + secret}},
-		Request: flow.Delta{
+		Request: &flow.Delta{
 			Header: []flow.FieldEdit{{Op: "set", Name: "Authorization", Was: "Bearer " + secret, Now: "Bearer 2" + secret}},
 			Line:   [2]string{"POST /login?api_key=" + secret + " HTTP/1.1", "POST /x?api_key=" + secret + " HTTP/1.1"},
 		},

@@ -56,7 +56,11 @@ func (v *view) blank() {
 }
 
 // delta blanks what a cell changed. A line is "GET /path?query HTTP/1.1".
-func (b *blanks) delta(d flow.Delta) flow.Delta {
+func (b *blanks) delta(of *flow.Delta) *flow.Delta {
+	if of == nil {
+		return nil
+	}
+	d := *of
 	edits := make([]flow.FieldEdit, len(d.Header))
 	for i, edit := range d.Header {
 		was, now := b.fields(flow.Header{{Name: edit.Name, Value: edit.Was}}), b.fields(flow.Header{{Name: edit.Name, Value: edit.Now}})
@@ -71,5 +75,5 @@ func (b *blanks) delta(d flow.Delta) flow.Delta {
 		}
 		d.Line[i] = strings.Join(words, " ")
 	}
-	return d
+	return &d
 }

@@ -88,9 +88,10 @@ func TestMediaTypesInAWord(t *testing.T) {
 
 func TestTheTrailIsWrittenToTheCellThatRuns(t *testing.T) {
 	x := NewExchange(context.Background(), Reverse, &Request{})
-	first := x.Enter(Step{Cell: "a"})
-	x.Enter(Step{Cell: "b", Verdict: Skipped})
-	x.Enter(Step{Cell: "c"})
+	first := x.Enter("a", "")
+	x.Enter("b", "")
+	x.Verdict(Skipped)
+	x.Enter("c", "")
 	x.Note("n", "of c")
 	x.Verdict(Picked)
 	x.Resume(first)

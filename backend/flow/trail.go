@@ -31,19 +31,16 @@ type Step struct {
 	// Before is the time from entry to handing on (or answering); After from the response's return to exit.
 	Before, After time.Duration
 
-	// What it changed, each a list of edits against what it was given.
-	Request, Response Delta
+	// What it changed against what it was given; nil for nothing.
+	Request, Response *Delta
 }
 
-// Delta is the difference a cell made to one message. Empty when it made none.
+// Delta is the difference a cell made to one message.
 type Delta struct {
 	Header []FieldEdit
 	Line   [2]string // the request line or status before and after; empty strings when unchanged
 	Body   bool      // the body was replaced
 }
-
-// Empty tells that nothing changed.
-func (d Delta) Empty() bool { return len(d.Header) == 0 && !d.Body && d.Line == [2]string{} }
 
 // FieldEdit is one changed field: Was empty for an added one, Now empty for a removed one.
 type FieldEdit struct {
@@ -58,9 +55,9 @@ type Trail []Step
 
 // Enter starts the step of a cell and makes it the running one; it returns its index.
 // Only the engine calls Enter and Resume.
-func (x *Exchange) Enter(s Step) int {
-	x.Trail = append(x.Trail, s)
-	x.running = len(x.Trail) - 1
+func (x *Exchange) Enter(cell, module string) int {
+	x.running = len(x.Trail)
+	x.Trail = append(x.Trail, Step{Cell: cell, Module: module})
 	return x.running
 }
 

@@ -138,7 +138,7 @@ func exchange(ctx context.Context, sent io.ReadCloser) *flow.Exchange {
 		Header: flow.Header{{Name: "Host", Value: "shop.localhost"}, {Name: "Cookie", Value: "a=1"}},
 		Body:   sent, ContentLength: -1,
 	})
-	x.Enter(flow.Step{Cell: "laws/cell"})
+	x.Enter("laws/cell", "")
 	return x
 }
 

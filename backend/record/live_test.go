@@ -22,7 +22,8 @@ func TestARunningExchangeIsSeen(t *testing.T) {
 		handing <- struct{}{}
 		<-handing
 		x.Route = "shop"
-		x.Enter(flow.Step{Cell: "shop/x", Verdict: flow.Failed})
+		x.Enter("shop/x", "")
+		x.Verdict(flow.Failed)
 		r := flow.NewResponse(200, "text/event-stream", nil)
 		r.Body, r.ContentLength = in, -1
 		return r

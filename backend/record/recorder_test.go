@@ -26,7 +26,8 @@ func TestAnExchangeIsKeptWhole(t *testing.T) {
 		x.Request.Header.Set("X-Added", "by a module")
 		x.Request.Method = "PUT"
 		x.Route, x.Upstream, x.Target, x.Mocked = "shop", "pool", "127.0.0.1:3000", true
-		x.Enter(flow.Step{Cell: "shop/headers", Module: "headers", Verdict: flow.Changed})
+		x.Enter("shop/headers", "headers")
+		x.Verdict(flow.Changed)
 		x.Note("set", "X-Added")
 		x.TargetConn = flow.Conn{Remote: "127.0.0.1:3000", Reused: true}
 		x.Timing.FirstByte = time.Millisecond

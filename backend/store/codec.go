@@ -106,7 +106,10 @@ func appendTrail(b []byte, t flow.Trail) []byte {
 	return b
 }
 
-func appendDelta(b []byte, d flow.Delta) []byte {
+func appendDelta(b []byte, d *flow.Delta) []byte {
+	if d == nil {
+		d = &flow.Delta{}
+	}
 	b = binary.AppendUvarint(b, uint64(len(d.Header)))
 	for _, e := range d.Header {
 		b = appendText(appendText(appendText(appendText(b, e.Op), e.Name), e.Was), e.Now)
@@ -230,14 +233,18 @@ func (d *restReader) trail() flow.Trail {
 	return t
 }
 
-func (d *restReader) delta() flow.Delta {
+// delta is nil where nothing changed.
+func (d *restReader) delta() *flow.Delta {
 	var out flow.Delta
 	for range d.length() {
 		out.Header = append(out.Header, flow.FieldEdit{Op: d.text(), Name: d.text(), Was: d.text(), Now: d.text()})
 	}
 	out.Line = [2]string{d.text(), d.text()}
 	out.Body = d.bit()
-	return out
+	if len(out.Header) == 0 && out.Line == [2]string{} && !out.Body {
+		return nil
+	}
+	return &out
 }
 
 func (d *restReader) problem() *problem.Problem {

@@ -134,7 +134,7 @@ func TestARecordComesBackWhole(t *testing.T) {
 	r.TargetConn.TLS = &flow.TLS{Version: "TLS 1.2", Chain: []*x509.Certificate{cert, cert}}
 	r.Timing.DNSStart, r.Timing.TLSDone = 1, 2*time.Nanosecond
 	r.Trail[0].Why, r.Trail[0].After = "when: host = x", 5*time.Second
-	r.Trail[1].Response = flow.Delta{Line: [2]string{"200", "503"}, Body: true, Header: []flow.FieldEdit{{Op: "set", Name: "Server", Was: "a", Now: "b"}}}
+	r.Trail[1].Response = &flow.Delta{Line: [2]string{"200", "503"}, Body: true, Header: []flow.FieldEdit{{Op: "set", Name: "Server", Was: "a", Now: "b"}}}
 	r.Problem = &problem.Problem{Kind: problem.DNS, Where: "routes.shop", Message: "Resolving shop: no such host. Check the name.", Line: 3, Column: 9}
 	save(t, s, withBody(Entry{Record: r}, []byte("the body")))
 	got, err := s.Record(7)

@@ -43,7 +43,7 @@ func exchange(seq int64) *flow.Record {
 		TargetConn: flow.Conn{Local: "127.0.0.1:50100", Remote: "127.0.0.1:3000", Reused: true},
 		Trail: flow.Trail{
 			{Cell: "shop/requestid", Module: "requestid", Verdict: flow.Changed, Facts: []flow.Fact{{Name: "id", Value: "0190"}}, Before: 800,
-				Request: flow.Delta{Header: []flow.FieldEdit{{Op: "add", Name: "X-Request-Id", Now: "0190"}}}},
+				Request: &flow.Delta{Header: []flow.FieldEdit{{Op: "add", Name: "X-Request-Id", Now: "0190"}}}},
 			{Cell: "upstream/shop", Module: "upstream", Verdict: flow.Picked, Before: 900 * time.Microsecond},
 		},
 	}

@@ -185,7 +185,7 @@ func askIn(ctx context.Context, door flow.Door, method, url string, fields ...st
 	}
 	x := flow.NewExchange(ctx, door, r)
 	x.Client = netip.MustParseAddrPort("192.0.2.7:4711")
-	x.Enter(flow.Step{Cell: "upstream/shop", Module: "upstream"})
+	x.Enter("upstream/shop", "upstream")
 	return x
 }
 

@@ -218,12 +218,12 @@ func TestAnUpgradeTakesThePlaceOfAnIdleHTTP2Connection(t *testing.T) {
 func TestManyExchangesShareOneHTTP2ConnectionWithinTheLimit(t *testing.T) {
 	const streams = 250 // that a server of net/http allows at once
 	var now atomic.Int64
-	full := make(chan struct{})
+	full, goOn := make(chan struct{}), make(chan struct{})
 	p := openTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		if now.Add(1) == streams {
 			close(full)
 		}
-		<-full
+		<-goOn
 		_, _ = io.Copy(w, r.Body)
 	}, func(s *Settings) { s.MaxConnections = 1 })
 	var all sync.WaitGroup
@@ -242,6 +242,7 @@ func TestManyExchangesShareOneHTTP2ConnectionWithinTheLimit(t *testing.T) {
 	}
 	within(t, full, "all streams are in use")
 	queued(t, p, streams)
+	close(goOn)
 	all.Wait()
 	if u := p.Stats(); u.Opened != 1 || u.Open != 1 || u.Waiting != 0 || u.Reused != 2*streams-1 {
 		t.Errorf("the figures are %+v", u.Usage)
@@ -311,6 +312,54 @@ func TestTheLimitHoldsAndNobodyIsForgotten(t *testing.T) {
 	if u := p.Stats(); u.Open != 0 {
 		t.Errorf("after the end %d are counted", u.Open)
 	}
+}
+
+func TestWhatIsGivenToWhoLeavesGoesOn(t *testing.T) {
+	var l lines
+	l.open(dialing{MaxIdle: 1, MaxConnections: 1, Queue: 2, IdleTimeout: schema.Duration(time.Minute)})
+	defer l.close()
+	s := l.at(origin{"http", "a", "80"})
+	if e := l.enter(s, need{}); e.conn != nil || e.waiter != nil || e.full {
+		t.Fatalf("the first gets %+v", e)
+	}
+	first, second := l.enter(s, need{}).waiter, l.enter(s, need{}).waiter
+	l.release(s) // to the first, which leaves at the same time
+	l.leave(s, first)
+	if c, ok := <-second.granted; c != nil || !ok || s.open != 1 {
+		t.Errorf("the second is given %v, %d are open", c, s.open)
+	}
+	c := piped(&l, s.origin) // which the second opens
+	third := l.enter(s, need{}).waiter
+	l.put(c)
+	l.leave(s, third)
+	if len(s.idle) != 1 || s.open != 1 {
+		t.Errorf("%d idle, %d open", len(s.idle), s.open)
+	}
+	if e := l.enter(s, need{}); e.conn != c {
+		t.Errorf("who comes when one is idle gets %+v", e)
+	}
+	c.end()
+	if s.open != 0 {
+		t.Errorf("%d are open", s.open)
+	}
+}
+
+func TestAConnectionThatWasClosedMeanwhileLeavesItsPlace(t *testing.T) {
+	goOn := make(chan struct{})
+	p := limited(t, "http://"+serve(t, func(p *peer) {
+		p.head()
+		p.ok("")
+		<-goOn
+	}), 1, nil)
+	_ = get(t, p, "/")
+	close(goOn)
+	unquiet(t, p)
+	s := p.balance.targets[0].site
+	e := p.lines.enter(s, need{})
+	if g := p.lines.checked(s, e.conn); e.conn == nil || g != (grant{}) || p.Stats().Open != 1 {
+		t.Errorf("it gives %+v, %d are open", g, p.Stats().Open)
+	}
+	p.lines.release(s)
 }
 
 func TestWhoWaitsTooLongIsSentAway(t *testing.T) {

@@ -38,7 +38,7 @@ func policyOf(t *testing.T, values map[string]any) policy.Policy {
 
 func exchange(ctx context.Context, method string) *flow.Exchange {
 	x := flow.NewExchange(ctx, flow.Reverse, &flow.Request{Method: method, Scheme: "http", Authority: "x", Target: "/", Body: flow.NoBody})
-	x.Enter(flow.Step{Cell: "a/fault"})
+	x.Enter("a/fault", "")
 	return x
 }
 

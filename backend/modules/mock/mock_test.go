@@ -51,7 +51,7 @@ func policyOf(t *testing.T, values map[string]any) policy.Policy {
 func exchange(ctx context.Context, line string) *flow.Exchange {
 	method, target, _ := strings.Cut(line, " ")
 	x := flow.NewExchange(ctx, flow.Reverse, &flow.Request{Method: method, Scheme: "http", Authority: "shop.test", Target: target, Body: flow.NoBody})
-	x.Enter(flow.Step{Cell: "a/mock"})
+	x.Enter("a/mock", "")
 	return x
 }
 

@@ -35,7 +35,7 @@ func run(t *testing.T, s *Settings, trusted bool, sent ...string) (x *flow.Excha
 	}
 	x = flow.NewExchange(t.Context(), flow.Reverse, &flow.Request{Method: "GET", Target: "/", Body: flow.NoBody})
 	x.Trusted = trusted
-	x.Enter(flow.Step{Cell: "a/requestid"})
+	x.Enter("a/requestid", "")
 	for _, id := range sent {
 		x.Request.Header.Add("x-request-id", id)
 	}
