@@ -57,7 +57,7 @@ const sights: Record<string, (walk: Walk) => Promise<void>> = {
   },
   settings: async ({ page }) => {
     await go(page, 'Settings');
-    await page.getByRole('textbox', { name: 'Address 1' }).waitFor();
+    await page.getByRole('textbox', { name: 'Address 1', exact: true }).waitFor();
   },
   certificate: async ({ page }) => {
     await go(page, 'Settings');

@@ -37,7 +37,7 @@ describe('the settings', () => {
     await free.close(); // its port is free now
     await go(page, 'Settings');
     await page.getByRole('button', { name: 'Add an address' }).click();
-    await page.getByRole('textbox', { name: 'Address 2' }).fill(`127.0.0.1:${free.port}`);
+    await page.getByRole('textbox', { name: 'Address 2', exact: true }).fill(`127.0.0.1:${free.port}`);
     await page.getByRole('button', { name: 'Apply 1 change' }).click();
     await page.getByText('Applied 1 change.').waitFor();
     expect((await ask(`http://127.0.0.1:${free.port}/v1/items`)).status).toBe(200);
@@ -51,7 +51,7 @@ describe('the settings', () => {
     const taken = await serve();
     try {
       await go(page, 'Settings');
-      const field = page.getByRole('textbox', { name: 'Address 1' });
+      const field = page.getByRole('textbox', { name: 'Address 1', exact: true });
       await field.fill(`127.0.0.1:${taken.port}`);
       await page.keyboard.press('Control+s');
       await until('the field is marked', async () => (await field.getAttribute('aria-invalid')) === 'true');
@@ -68,7 +68,7 @@ describe('the settings', () => {
 
   journey('a wrong value is told with the words of the program while it is typed', async ({ page }) => {
     await go(page, 'Settings');
-    const field = page.getByRole('textbox', { name: 'Address 1' });
+    const field = page.getByRole('textbox', { name: 'Address 1', exact: true });
     await field.fill('127.0.0.1');
     await page.getByText('write host:port, as in 127.0.0.1:8080').waitFor();
     await field.fill('127.0.0.1:0');

@@ -2,8 +2,6 @@ import { render, screen } from '@testing-library/svelte';
 import { expect, it } from 'vitest';
 import type { Document, Exchange } from '../../api/backend';
 import { config, connections, exchange, row } from '../../api/fakedata';
-import Overview from '../traffic/Overview.svelte';
-import type { Traffic } from '../traffic/traffic.svelte';
 import HexCell from './HexCell.svelte';
 import { connectionsText, faultsText, unverified } from './pools';
 import { addressOf, scene, type Material } from './scene';
@@ -45,14 +43,6 @@ it('it bears a mark in the comb, live and over an exchange', () => {
   render(HexCell, { hex, id: 'a', selected: false, transform: '', place: '1 of 1', trail: false, first: true, onclick: none, onkeydown: none, ondrop: none });
   expect(screen.getByRole('treeitem')).toHaveAccessibleName(/certificates are not verified$/);
   expect(document.querySelector('.unverified svg')).not.toBeNull();
-});
-
-it('the overview of an exchange says so', () => {
-  const view = render(Overview, { traffic: {} as Traffic, exchange: exchange(row(1)) });
-  expect(screen.queryByTitle('Certificates are not verified')).toBeNull();
-  view.unmount();
-  render(Overview, { traffic: {} as Traffic, exchange: notVerified() });
-  expect(screen.getByTitle('Certificates are not verified')).toBeInTheDocument();
 });
 
 it('connections and failures are told in a line', () => {
