@@ -43,6 +43,9 @@ func (b *bench) memory(ctx context.Context) error {
 	return nil
 }
 
+// idleAfter is how long clients have been silent when memory is looked at: a collector needs a moment.
+const idleAfter = 6 * time.Second
+
 func (b *bench) hold(ctx context.Context, p peer) (held, error) {
 	var out held
 	s, err := p.start(ctx, b.site)
@@ -62,7 +65,7 @@ func (b *bench) hold(ctx context.Context, p peer) (held, error) {
 		if err != nil {
 			return out, fmt.Errorf("with %d clients connected: %w", len(clients), err)
 		}
-		time.Sleep(time.Second)
+		time.Sleep(idleAfter)
 		settle(s.pid())
 		if out.resident[i], out.own[i], err = resident(s.pid()); err != nil {
 			return out, err

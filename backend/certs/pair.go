@@ -42,10 +42,10 @@ func (p Pair) read() (text, *problem.Problem) {
 	var t text
 	var err error
 	if t.certificate, err = readFile(p.Certificate); err != nil {
-		return t, problem.Wrap(problem.Unavailable, err, "Reading the certificate %s: %v. Name a file that is there and readable for the proxy.", p.Certificate, reason(err)).At(p.Where + ".cert")
+		return t, problem.Wrap(problem.Invalid, err, "Reading the certificate %s: %v. Name a file that is there and readable for the proxy.", p.Certificate, reason(err)).At(p.Where + ".cert")
 	}
 	if t.key, err = readFile(p.Key); err != nil {
-		return t, problem.Wrap(problem.Unavailable, err, "Reading the key %s: %v. Name a file that is there and readable for the proxy.", p.Key, reason(err)).At(p.Where + ".key")
+		return t, problem.Wrap(problem.Invalid, err, "Reading the key %s: %v. Name a file that is there and readable for the proxy.", p.Key, reason(err)).At(p.Where + ".key")
 	}
 	return t, nil
 }

@@ -51,7 +51,7 @@ it('connections and failures are told in a line', () => {
   expect(connectionsText(connections(0, 0))).toBe('no connection open');
   const c = connections(1, 0);
   expect(faultsText(c)).toBe('');
-  expect(faultsText({ ...c, faults: { ...c.faults, timeout: 1, connect: 3 } })).toBe('3 connect, 1 timeout');
+  expect(faultsText({ ...c, faults: { ...c.faults, timeout: 1, connect: 3 } })).toBe('3 not reached, 1 timed out');
 });
 
 it('targets are named as figures name them', () => {

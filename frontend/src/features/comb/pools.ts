@@ -1,6 +1,6 @@
 // What is known of a pool beside its settings.
 
-import type { Connections, Document } from '../../api/backend';
+import type { Connections, Document, Faults } from '../../api/backend';
 
 /** Whether the pool takes any certificate. The name "" is the pool of forward exchanges. */
 export function unverified(document: Document, pool: string): boolean {
@@ -18,11 +18,16 @@ export function connectionsText(c: Connections): string {
   return parts.length > 0 ? parts.join(' · ') : 'no connection open';
 }
 
-/** What failed, worst first: "3 connect, 1 timeout"; '' when nothing did. */
+const faultWords: Record<keyof Faults, string> = {
+  connect: 'not reached', tls: 'in TLS', timeout: 'timed out', reset: 'cut off', protocol: 'not HTTP', crowded: 'without a connection',
+};
+
+/** What failed, worst first: "3 not reached, 1 timed out"; '' when nothing did. */
 export function faultsText(c: Connections): string {
-  return Object.entries(c.faults)
-    .filter(([, n]) => n > 0)
-    .sort(([, a], [, b]) => b - a)
-    .map(([word, n]) => `${n.toLocaleString('en')} ${word}`)
+  return (Object.keys(faultWords) as (keyof Faults)[])
+    .map((kind) => ({ n: c.faults[kind], word: faultWords[kind] }))
+    .filter(({ n }) => n > 0)
+    .sort((a, b) => b.n - a.n)
+    .map(({ n, word }) => `${n.toLocaleString('en')} ${word}`)
     .join(', ');
 }

@@ -56,7 +56,7 @@ function list(name: string, title: string, help: string, placeholder: string): S
 
 /** Fields of the document itself, which no schema of the backend describes. */
 export const trustedField = list(
-  'trusted', 'Trusted clients', 'Networks and addresses whose X-Forwarded-… fields and request ids are believed. Nobody is, while this is empty.', '10.0.0.0/8',
+  'trusted', 'Trusted clients', 'Networks and addresses whose X-Forwarded-… fields, request ids and PROXY protocol are believed. Nobody is, while this is empty.', '10.0.0.0/8',
 );
 export const passThroughField = list(
   'pass_through', 'Pass through', 'Hosts whose HTTPS is not opened: it passes as it is, and only its size and time are seen. *.bank.example is every host below it.',

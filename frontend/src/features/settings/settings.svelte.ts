@@ -63,6 +63,8 @@ export class Settings {
   #checked: Checked | null = $state.raw(null);
   /** Why the last Apply was refused; the next edit forgets it. */
   #refused: Problem | null = $state.raw(null);
+  /** Takes away the word of the last discard: only the newest can be undone. */
+  #dismissDiscarded: () => void = () => undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #turn = 0;
   readonly #backend: Backend;
@@ -144,7 +146,8 @@ export class Settings {
     if (draft === null) return;
     const base = this.#base;
     this.#forget();
-    this.#toasts.show('Changes discarded.', {
+    this.#dismissDiscarded();
+    this.#dismissDiscarded = this.#toasts.show('Changes discarded.', {
       action: {
         label: 'Undo',
         run: () => {

@@ -1,4 +1,4 @@
-import { fireEvent, render, screen } from '@testing-library/svelte';
+import { fireEvent, render, screen, within } from '@testing-library/svelte';
 import { flushSync } from 'svelte';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FakeBackend } from '../../api/fake';
@@ -72,6 +72,16 @@ describe('a draft', () => {
     expect(settings.changes).toEqual([]);
     toasts.undo();
     expect(settings.changes).toEqual(['listen.1']);
+  });
+
+  it('keeps only the word of the last discard, which is the one that can be undone', () => {
+    for (const trusted of [['10.0.0.0/8'], ['fd00::/8']]) {
+      settings.edit({ trusted });
+      settings.discard();
+    }
+    expect(toasts.items).toHaveLength(1);
+    toasts.undo();
+    expect(settings.part?.trusted).toEqual(['fd00::/8']);
   });
 
   it('says at its field that an address is taken, and forgets it with the next edit', async () => {
@@ -169,6 +179,20 @@ describe('the page', () => {
       address: '127.0.0.1:8080', accept: ['reverse', 'forward', 'connect'], proxyProtocol: true, username: 'me', password: '${PASSWORD}',
     });
     expect(screen.getByLabelText('Password for address 1')).toHaveAttribute('type', 'password');
+  });
+
+  it('puts the focus where something that is added is written', async () => {
+    render(Page, { state: settings });
+    await settle();
+    screen.getByRole('button', { name: 'Add an address' }).click();
+    await settle();
+    expect(screen.getByLabelText('Address 2')).toHaveFocus();
+    within(screen.getByRole('group', { name: 'Certificates' })).getByRole('button', { name: 'Add' }).click();
+    await settle();
+    expect(screen.getByLabelText(/^Certificate/, { selector: 'input' })).toHaveFocus();
+    within(screen.getByRole('group', { name: 'Trusted clients' })).getByRole('button', { name: 'Add' }).click();
+    await settle();
+    expect(screen.getAllByLabelText(/^Trusted clients, \d/).at(-1)).toHaveFocus();
   });
 
   it('says at its field what is wrong with a login, and asks for none where nobody is asked', async () => {
