@@ -35,7 +35,11 @@ func (c *Core) CertificatePEM() []byte { return c.authority.PEM() }
 
 // StatusOf is the status that tells err over HTTP.
 func StatusOf(err error) int {
-	switch problem.KindOf(err) {
+	kind := problem.KindOf(err)
+	if list, ok := errors.AsType[problem.List](err); ok && len(list) > 0 {
+		kind = list[0].Kind
+	}
+	switch kind {
 	case problem.Invalid:
 		return http.StatusBadRequest
 	case problem.NotFound:
