@@ -50,16 +50,20 @@ func (e *Engine) Handle(x *flow.Exchange) *flow.Response {
 		x.Problem = problem.New(problem.Unavailable, "Routing %s: no configuration is in force yet. Try again in a moment.", x.Request.URL())
 		return answer(x)
 	}
+	held := false
+	defer func() { // by who panics, too
+		if !held {
+			plan.release()
+		}
+	}()
 	response, err := plan.run(x)
 	if err != nil {
 		x.Problem = problem.Of(err)
 		response = answer(x)
 	}
-	if response.Upgraded != nil || response.Body == flow.NoBody {
-		plan.release()
-		return response
+	if response.Upgraded == nil && response.Body != flow.NoBody {
+		response.Body, held = &heldBody{ReadCloser: response.Body, plan: plan}, true
 	}
-	response.Body = &heldBody{ReadCloser: response.Body, plan: plan}
 	return response
 }
 

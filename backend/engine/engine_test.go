@@ -51,6 +51,8 @@ func (a *acting) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, erro
 		return flow.NewResponse(201, "text/plain", []byte("from the cell")), nil
 	case "fail":
 		return nil, errBroken
+	case "panic":
+		panic("broken on purpose")
 	case "ask":
 		x.Request.Header.Set("X-Asked", "yes")
 	}

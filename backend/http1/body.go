@@ -54,6 +54,12 @@ func (b *Body) Trailer() flow.Header { return b.chunks.trailer }
 // body's.
 func (b *Body) Done() bool { return b.done }
 
+// Ready tells that a Read does not wait: data is there, or the end. Framing alone is not.
+func (b *Body) Ready() bool {
+	data, err := b.ready()
+	return err != nil || data && len(b.reader.Buffered()) > 0
+}
+
 // Read returns what has arrived and waits only when that is nothing.
 func (b *Body) Read(p []byte) (int, error) {
 	for len(p) > 0 {

@@ -389,7 +389,7 @@ func (k *call) Read(p []byte) (int, error) {
 }
 
 // Ready tells that some of the body came with the head.
-func (k *call) Ready() bool { return k.body != nil && !k.over && len(k.c.reader.Buffered()) > 0 }
+func (k *call) Ready() bool { return k.body != nil && !k.over && k.body.Ready() }
 
 // Close gives the connection back where the response was read to its end, and closes it else.
 func (k *call) Close() error {
@@ -425,7 +425,7 @@ func (k *call) finish(whole bool) {
 	case aborted || k.uploading():
 		k.c.abort()
 		k.c.end()
-	case !whole || k.answer.Close || k.upload != nil && k.upload.err != nil || len(k.c.reader.Buffered()) > 0:
+	case !whole || k.answer.Close || k.upload != nil && k.upload.err != nil || !k.c.spent():
 		k.c.end()
 	default:
 		k.c.lines.put(k.c)

@@ -2,8 +2,10 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -36,6 +38,7 @@ type conn struct {
 	waiting bool      // for the first byte of a response
 	heard   bool      // something of the response came
 	first   time.Time // when its first byte came
+	beyond  [1]byte   // what TLS gives behind a response: nothing
 }
 
 func newConn(d *dialled, s *site, l *lines) *conn {
@@ -114,7 +117,9 @@ func (c *conn) ask(p []byte) (int, error) {
 	if n > 0 || err != nil {
 		return n, err
 	}
-	if _, err := c.plain.Write(rest); err != nil {
+	m, err := c.plain.Write(rest)
+	c.unsent = c.unsent && m == 0
+	if err != nil {
 		return 0, err
 	}
 	c.sent = time.Now()
@@ -128,6 +133,18 @@ func (c *conn) usable() bool { return c.clear && c.plain.Asks() || c.quiet() }
 // quiet tells that an idle connection may be used: it is open, and nothing came that nobody asked
 // for. Such bytes would be taken for the answer to the next request.
 func (c *conn) quiet() bool { return len(c.reader.Buffered()) == 0 && c.plain.Quiet() }
+
+// spent tells that nothing was read beyond the response. TLS may have read more than it gave, of which
+// its socket knows nothing; what is still in the socket is for quiet to find.
+func (c *conn) spent() bool { return len(c.reader.Buffered()) == 0 && (c.clear || c.drained()) }
+
+func (c *conn) drained() bool {
+	if c.Conn.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return false
+	}
+	n, err := c.Conn.Read(c.beyond[:])
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.Conn.SetReadDeadline(time.Time{}) == nil
+}
 
 // upgraded is a connection that no longer speaks HTTP: what was read ahead comes first.
 type upgraded struct {
