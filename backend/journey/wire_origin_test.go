@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,6 +61,7 @@ type originConn struct {
 	used  int    // of log, by complete requests
 	wrong error  // a byte that must not have been forwarded
 	ended bool   // the proxy ended it
+	early bool   // its request was answered before it was complete
 }
 
 func openRawOrigin(t *testing.T, secure *tls.Config) *rawOrigin {
@@ -120,6 +122,9 @@ func (o *rawOrigin) serve(conn net.Conn) {
 func (o *rawOrigin) take(c *originConn, p []byte, ended bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if !slices.Contains(o.conns, c) { // of a case that is over
+		return false
+	}
 	c.log = append(c.log, p...)
 	c.ended = c.ended || ended
 	for c.wrong == nil && c.used < len(c.log) {
@@ -130,13 +135,17 @@ func (o *rawOrigin) take(c *originConn, p []byte, ended bool) bool {
 		}
 		c.used += n
 		o.heard = append(o.heard, m)
+		if c.early {
+			c.early = false
+			continue
+		}
 		if !o.answer(c, o.script(len(o.heard)-1, m)) {
 			return false
 		}
 	}
 	if head, _, ok := bytes.Cut(c.log[c.used:], []byte("\r\n\r\n")); ok && o.early != nil {
 		early := o.early
-		o.early = nil
+		o.early, c.early = nil, true
 		return o.answer(c, early(string(head)))
 	}
 	return !ended && c.wrong == nil
