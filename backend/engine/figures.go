@@ -21,9 +21,10 @@ type figures struct {
 	counters map[string]*counter
 }
 
+// counter counts exchanges when they come back, each once.
 type counter struct {
-	seen, acted, failed atomic.Int64
-	targets             sync.Map // address → *counter, for pools; bounded by the addresses a pool was sent to
+	passed, acted, failed atomic.Int64
+	targets               sync.Map // address → *counter, for pools; bounded by the addresses a pool was sent to
 
 	past    [window]totals // ring of samples; under figures.mu
 	samples int
@@ -52,13 +53,29 @@ func (f *figures) of(name string) *counter {
 	return c
 }
 
-func (c *counter) note(v flow.Verdict) {
-	switch v {
+// visits are those of one exchange.
+type visits struct{ passed, acted, failed int64 }
+
+func (v *visits) note(verdict flow.Verdict) {
+	switch verdict {
 	case flow.Passed, flow.Skipped:
+		v.passed++
 	case flow.Failed:
-		c.failed.Add(1)
+		v.failed++
 	default:
-		c.acted.Add(1)
+		v.acted++
+	}
+}
+
+func (c *counter) add(v visits) {
+	if v.passed > 0 {
+		c.passed.Add(v.passed)
+	}
+	if v.acted > 0 {
+		c.acted.Add(v.acted)
+	}
+	if v.failed > 0 {
+		c.failed.Add(v.failed)
 	}
 }
 
@@ -79,7 +96,6 @@ func (c *counter) target(address string, failed bool) {
 		v, _ = c.targets.LoadOrStore(address, &counter{})
 	}
 	t := v.(*counter)
-	t.seen.Add(1)
 	if failed {
 		t.failed.Add(1)
 	} else {
@@ -88,7 +104,8 @@ func (c *counter) target(address string, failed bool) {
 }
 
 func (c *counter) sample(name string) Figure {
-	now := totals{c.seen.Load(), c.acted.Load(), c.failed.Load()}
+	now := totals{acted: c.acted.Load(), failed: c.failed.Load()}
+	now.seen = c.passed.Load() + now.acted + now.failed
 	var then totals
 	span := min(c.samples, window)
 	if span > 0 {
@@ -108,6 +125,10 @@ func (c *counter) sample(name string) Figure {
 // pools ("upstream/shop") and their targets ("upstream/shop/127.0.0.1:3000"). Call it once a second:
 // the recent figures are over the last ten calls.
 func (e *Engine) Sample() []Figure {
+	if plan := e.acquire(); plan != nil {
+		plan.tally()
+		plan.release()
+	}
 	f := &e.figures
 	f.mu.Lock()
 	defer f.mu.Unlock()

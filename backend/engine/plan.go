@@ -38,6 +38,10 @@ type route struct {
 	count *counter
 	walks sync.Pool // of *walk that have ended
 
+	// through counts the exchanges that nothing happened to: every cell had them once and did nothing,
+	// and the pool answered. Most are such, and one counter that all processors write is enough.
+	through atomic.Int64
+
 	lenient flow.Tolerance // what it lets pass in heads
 }
 
@@ -45,6 +49,7 @@ type cell struct {
 	id     string // "shop-api/headers"
 	module policy.Module
 	policy policy.Policy // nil when it is off
+	oneWay policy.OneWay // policy, where it is one
 	when   *filter.Matcher
 	expr   filter.Expr
 	unless string // why it is skipped where its condition does not hold
@@ -201,6 +206,7 @@ func (b *builder) cells(route string, cells []config.Cell) []*cell {
 				continue
 			}
 			made.policy = p
+			made.oneWay, _ = p.(policy.OneWay)
 		}
 		out = append(out, made)
 	}
@@ -239,6 +245,28 @@ func (p *Plan) cellIDs() map[string]bool {
 	return ids
 }
 
+// tally gives the cells and pools their part of what went through.
+func (p *Plan) tally() {
+	for _, r := range append([]*route{p.direct}, p.routes...) {
+		n := r.through.Swap(0)
+		r.count.acted.Add(n)
+		for _, c := range r.cells {
+			c.count.passed.Add(n)
+		}
+		if to := r.last(p); n > 0 && to != nil {
+			to.count.acted.Add(n)
+		}
+	}
+}
+
+// last is where r sends what its cells let through; nil where it has no pool and no client that says.
+func (r *route) last(p *Plan) *pool {
+	if r.pool != nil {
+		return r.pool
+	}
+	return p.forward
+}
+
 func (p *Plan) allCells() func(yield func(*cell) bool) {
 	return func(yield func(*cell) bool) {
 		seen := map[*cell]bool{}
@@ -267,6 +295,7 @@ func (p *Plan) release() {
 }
 
 func (p *Plan) close() {
+	p.tally()
 	for c := range p.allCells() {
 		if closer, ok := c.policy.(io.Closer); ok {
 			if err := closer.Close(); err != nil {

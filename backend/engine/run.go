@@ -15,7 +15,10 @@ import (
 // run takes x through its route: each cell in order, then the pool.
 func (p *Plan) run(x *flow.Exchange) (*flow.Response, error) {
 	if x.Door == flow.Tunnel {
-		return (&walk{plan: p, now: x.Since()}).send(x, p.forward)
+		w := &walk{plan: p, now: x.Since()}
+		response, err := w.send(x, p.forward)
+		p.forward.count.add(w.sent)
+		return response, err
 	}
 	r := p.routeOf(x)
 	if err := lenientWith(x, r); err != nil {
@@ -25,10 +28,10 @@ func (p *Plan) run(x *flow.Exchange) (*flow.Response, error) {
 		return nil, problem.New(problem.NoRoute, "Routing %s %s: no route takes it. Add a route whose condition matches, or send it to the proxy as a forward request.", x.Request.Method, x.Request.URL())
 	}
 	x.Route = r.name
-	r.count.seen.Add(1)
 	x.Trail = slices.Grow(x.Trail, len(r.cells)+1)
 	w := r.walk(p, x)
 	response, err := w.from(0, x)
+	w.count()
 	w.release()
 	tellTolerated(x)
 	return response, err
@@ -59,6 +62,8 @@ type walk struct {
 	route  *route
 	meters []meter // one a cell
 	used   int     // of meters
+	sent   visits  // to the pool
+	to     *pool
 	// now is when the clock was last read: a cell begins when the one before it handed on, and goes on
 	// when the one behind it is done. That halves the readings.
 	now time.Duration
@@ -83,33 +88,71 @@ func (r *route) walk(p *Plan, x *flow.Exchange) *walk {
 	return w
 }
 
+// count gives what the cells and the pool did to their counters.
+func (w *walk) count() {
+	if w.through() {
+		w.route.through.Add(1)
+		return
+	}
+	w.route.count.acted.Add(1)
+	for i := range w.meters[:w.used] {
+		w.meters[i].cell.count.add(w.meters[i].visits)
+	}
+	if w.to != nil {
+		w.to.count.add(w.sent)
+	}
+}
+
+// through tells whether the exchange is one of those that route.through counts.
+func (w *walk) through() bool {
+	if w.used < len(w.meters) || w.to != w.route.last(w.plan) || w.sent != (visits{acted: 1}) {
+		return false
+	}
+	for i := range w.meters {
+		if w.meters[i].visits != (visits{passed: 1}) {
+			return false
+		}
+	}
+	return true
+}
+
 func (w *walk) release() {
 	for i := range w.meters[:w.used] {
-		w.meters[i].passage = passage{}
+		w.meters[i].passage, w.meters[i].visits = passage{}, visits{}
 	}
-	w.plan, w.used, w.asked, w.given = nil, 0, asked{}, given{}
+	w.plan, w.used, w.sent, w.to, w.asked, w.given = nil, 0, visits{}, nil, asked{}, given{}
 	w.route.walks.Put(w)
 }
 
+// from takes x through the cells from the i-th on. Those that do nothing on the way back follow one
+// another here; another one calls from for what is behind it.
 func (w *walk) from(i int, x *flow.Exchange) (*flow.Response, error) {
-	if i == len(w.route.cells) {
-		return w.end(x)
+	for ; i < len(w.meters); i++ {
+		m := &w.meters[i]
+		if i >= w.used {
+			w.used = i + 1
+		} else { // who repeats comes here again
+			m.passage = passage{}
+		}
+		step := x.Enter(m.cell.id, m.cell.module.Name)
+		if why := m.cell.skips(x); why != "" {
+			x.Trail[step].Verdict, x.Trail[step].Why = flow.Skipped, why
+			m.note(flow.Skipped)
+			continue
+		}
+		m.x, m.step, m.entered = x, step, w.now
+		if m.cell.oneWay == nil {
+			return m.apply()
+		}
+		response, err := m.cell.oneWay(x)
+		if response != nil || err != nil {
+			m.finish(response, err)
+			return response, err
+		}
+		m.leave()
+		m.conclude(nil, nil)
 	}
-	c := w.route.cells[i]
-	c.count.seen.Add(1)
-	step := x.Enter(c.id, c.module.Name)
-	if why := c.skips(x); why != "" {
-		x.Trail[step].Verdict, x.Trail[step].Why = flow.Skipped, why
-		return w.from(i+1, x)
-	}
-	m := &w.meters[i]
-	if i >= w.used {
-		w.used = i + 1
-	} else { // who repeats comes here again
-		m.passage = passage{}
-	}
-	m.x, m.step, m.entered = x, step, w.now
-	return m.apply()
+	return w.end(x)
 }
 
 // skips says why c is not for x; "" when it is.
@@ -137,7 +180,7 @@ func (w *walk) end(x *flow.Exchange) (*flow.Response, error) {
 }
 
 func (w *walk) send(x *flow.Exchange, to *pool) (*flow.Response, error) {
-	to.count.seen.Add(1)
+	w.to = to
 	start := w.now
 	step := x.Enter(to.cell, "upstream")
 	x.Verdict(flow.Picked)
@@ -148,9 +191,9 @@ func (w *walk) send(x *flow.Exchange, to *pool) (*flow.Response, error) {
 	if err != nil {
 		s.Verdict = flow.Failed
 		x.Note("error", err.Error())
-		to.count.failed.Add(1)
+		w.sent.failed++
 	} else {
-		to.count.acted.Add(1)
+		w.sent.acted++
 		w.given = givenOf(response)
 	}
 	to.count.target(x.Target, err != nil)
@@ -164,6 +207,7 @@ type meter struct {
 	cell  *cell
 	next  policy.Next // goOn, made once
 	passage
+	visits
 }
 
 // passage is one exchange on its way through one cell.
@@ -258,10 +302,16 @@ func (m *meter) finish(response *flow.Response, err error) {
 	if response != nil {
 		m.compare(s, response)
 	}
+	m.conclude(response, err)
+}
+
+// conclude says in one word what the cell did, where it has not said so itself.
+func (m *meter) conclude(response *flow.Response, err error) {
+	s := &m.x.Trail[m.step]
 	if s.Verdict == "" {
 		s.Verdict = m.verdict(s, response, err)
 	}
-	m.cell.count.note(s.Verdict)
+	m.note(s.Verdict)
 }
 
 // compare notes what the cell made of the response, where one came back to it.

@@ -202,6 +202,16 @@ type Exchange struct {
 
 	ctx     context.Context
 	running int // index in Trail of the cell that runs now
+
+	facts []Fact // room for those of Trail
+	noted int    // facts for which room was made
+	owned []Releaser
+}
+
+// Releaser is what was made for one exchange and can serve another.
+type Releaser interface {
+	// Release says that the exchange is over and nobody holds anything of it.
+	Release()
 }
 
 // NewExchange starts an exchange now; ctx ends when the client leaves.
@@ -211,11 +221,31 @@ func NewExchange(ctx context.Context, door Door, r *Request) *Exchange {
 	return x
 }
 
-// Start makes x, which is zero, an exchange that starts now: for those who keep it beside its request.
+// Start makes x an exchange that starts now: for those who keep it beside its request. It is zero, or
+// has been released: its memory serves again then.
 func (x *Exchange) Start(ctx context.Context, door Door, r *Request) {
 	now := time.Now()
-	x.ID, x.Started, x.Door, x.Request = newID(now), now, door, r
-	x.Interim, x.ctx = noInterim, ctx
+	facts := x.facts[:0]
+	if cap(facts) < x.noted {
+		facts = make([]Fact, 0, x.noted)
+	}
+	*x = Exchange{
+		ID: newID(now), Started: now, Door: door, Request: r, Interim: noInterim, ctx: ctx,
+		Trail: x.Trail[:0], facts: facts, owned: x.owned[:0],
+	}
+}
+
+// Own has r released with x. Where it cannot be known that nobody holds x any more, it never is.
+func (x *Exchange) Own(r Releaser) { x.owned = append(x.owned, r) }
+
+// Release says that x is over and nobody holds anything of it any more: not its request or response,
+// and not its context.
+func (x *Exchange) Release() {
+	for i, r := range x.owned {
+		r.Release()
+		x.owned[i] = nil
+	}
+	x.owned = x.owned[:0]
 }
 
 func noInterim(int, Header) {}

@@ -1,6 +1,9 @@
 package flow
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Verdict is what a cell did to an exchange, in one word.
 type Verdict string
@@ -69,10 +72,42 @@ func (x *Exchange) Note(name, value string) {
 	if x.running < len(x.Trail) {
 		s := &x.Trail[x.running]
 		if s.Facts == nil {
-			s.Facts = make([]Fact, 0, 4)
+			s.Facts = x.roomForFacts()
 		}
 		s.Facts = append(s.Facts, Fact{name, value})
 	}
+}
+
+// factsOfStep is what most steps note at most.
+const factsOfStep = 4
+
+// roomForFacts is a part of what the exchanges before x needed together, or new.
+func (x *Exchange) roomForFacts() []Fact {
+	x.noted += factsOfStep
+	n := len(x.facts)
+	if n+factsOfStep > cap(x.facts) {
+		return make([]Fact, 0, factsOfStep)
+	}
+	x.facts = x.facts[:n+factsOfStep]
+	return x.facts[n : n : n+factsOfStep]
+}
+
+// Clone is a copy that stays what it is when the exchange goes on, or is over and its memory serves
+// another. What the steps point to does not change.
+func (t Trail) Clone() Trail {
+	n := 0
+	for i := range t {
+		n += len(t[i].Facts)
+	}
+	out, facts := slices.Clone(t), make([]Fact, 0, n)
+	for i := range out {
+		if len(out[i].Facts) > 0 {
+			begin := len(facts)
+			facts = append(facts, out[i].Facts...)
+			out[i].Facts = facts[begin:len(facts):len(facts)]
+		}
+	}
+	return out
 }
 
 // Verdict says what the running cell did, where the engine could not see it by itself.

@@ -35,9 +35,9 @@ func NewBodyWriter(w io.Writer, length int64) *BodyWriter {
 	return b
 }
 
-// Open makes b, which is zero, what NewBodyWriter gives: for those who keep it beside other things.
+// Open makes b what NewBodyWriter gives: for those who keep it beside other things. It is zero or closed.
 func (b *BodyWriter) Open(w io.Writer, length int64) {
-	b.to, b.length, b.left = w, length, max(0, length)
+	b.to, b.length, b.left, b.err = w, length, max(0, length), nil
 }
 
 // Write sends p, as one chunk where the body is chunked. Writing more than was promised is

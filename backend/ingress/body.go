@@ -48,7 +48,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		b.turn.request.Trailer = b.from.Trailer()
 		b.complete.Store(true)
 		if !closed && !b.buffered {
-			b.turn.client.in.watchFor()
+			b.turn.client.in.watchFor(time.Now())
 		}
 	}
 	if err == nil || err == io.EOF {
@@ -110,6 +110,14 @@ func (b *requestBody) Close() error {
 	b.one.Lock() // until that read is over
 	defer b.one.Unlock()
 	return nil
+}
+
+// reopen makes b, which there was none of and is closed, that of another request.
+func (b *requestBody) reopen() {
+	b.mu.Lock()
+	b.closed = false
+	b.mu.Unlock()
+	b.complete.Store(false)
 }
 
 const (

@@ -44,6 +44,7 @@ type client struct {
 	address netip.AddrPort
 	fields  flow.Header // scratch for an answer's header
 	bounds  *bounds     // that the reader keeps
+	spare   *turn       // for the next request, or nil
 	origin  netip.Addr  // what it counts for, once entered
 	entered bool
 
@@ -111,7 +112,7 @@ func (c *client) first() ([]byte, error) {
 		return start, err
 	}
 	c.reader.Rest()
-	c.fields = nil
+	c.fields, c.spare = nil, nil
 	if err := c.in.doze(); err != nil {
 		return nil, err
 	}

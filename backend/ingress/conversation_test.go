@@ -276,6 +276,7 @@ func TestALateInterimAnswerIsDropped(t *testing.T) {
 			late(103, nil)
 		}
 		late = x.Interim
+		x.Context().Done() // who works on beyond the end of an exchange waits for that
 		return ok(x)
 	})
 	talk := h.dial()

@@ -150,27 +150,43 @@ const farewell = time.Second
 
 // watch notices a client that leaves while nothing is expected of it: it reads in the background
 // until something comes. Bytes are the next request, sent early; an end is the client's leaving.
+//
+// The timer is not moved for each exchange: where it rings too early for the one that runs, it is set
+// again.
 type watch struct {
 	mu      sync.Mutex
 	timer   *time.Timer
+	set     bool // it will ring
 	wanted  bool
+	since   time.Time     // when what is wanted began
+	delay   time.Duration // from then on, until the look
 	reading chan struct{} // closed when the read that runs is over; nil when none runs
 	ended   bool          // the client has ended its side
 }
 
-// watchFor begins to watch for the client's end, as soon as its request has been read.
-func (in *input) watchFor() {
+// watchFor begins to watch for the client's end, as soon as its request has been read: at since, which
+// is about now.
+func (in *input) watchFor(since time.Time) {
 	w := &in.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.wanted = true
-	switch {
-	case w.timer == nil:
-		w.timer = time.AfterFunc(watchDelay, in.look)
-	case w.ended:
-		w.timer.Reset(farewell)
-	default:
-		w.timer.Reset(watchDelay)
+	w.wanted, w.since, w.delay = true, since, watchDelay
+	if w.ended {
+		w.delay = farewell
+	}
+	if !w.set {
+		in.lookIn(w.delay)
+	}
+}
+
+// lookIn is called under the lock.
+func (in *input) lookIn(delay time.Duration) {
+	w := &in.watch
+	w.set = true
+	if w.timer == nil {
+		w.timer = time.AfterFunc(delay, in.look)
+	} else {
+		w.timer.Reset(delay)
 	}
 }
 
@@ -179,9 +195,6 @@ func (in *input) unwatch() {
 	w := &in.watch
 	w.mu.Lock()
 	w.wanted = false
-	if w.timer != nil {
-		w.timer.Stop()
-	}
 	reading := w.reading
 	if reading != nil {
 		_ = in.readBy(longAgo) // a closed connection ends the read too
@@ -194,11 +207,16 @@ func (in *input) unwatch() {
 
 var longAgo = time.Unix(1, 0)
 
-// look is the background read. It may run late, when the watch is over or has begun again: then it
-// finds that nobody wants it, or looks early.
+// look is the background read.
 func (in *input) look() {
 	w := &in.watch
 	w.mu.Lock()
+	w.set = false
+	if left := w.delay - time.Since(w.since); w.wanted && left > 0 {
+		in.lookIn(left)
+		w.mu.Unlock()
+		return
+	}
 	if !w.wanted || w.reading != nil || len(in.ahead) > 0 {
 		w.mu.Unlock()
 		return
@@ -224,7 +242,8 @@ func (in *input) look() {
 		w.ended = true
 		if left {
 			left = false
-			w.timer.Reset(farewell)
+			w.since, w.delay = time.Now(), farewell
+			in.lookIn(farewell)
 		}
 	}
 	w.mu.Unlock()

@@ -11,12 +11,13 @@ import (
 // is a part of its turn, and does without what context.WithCancel makes for each: a channel comes into
 // being when somebody asks for it.
 type span struct {
-	mu     sync.Mutex
-	over   bool
-	done   chan struct{} // nil until Done
-	begun  int           // calls of AfterFunc
-	after  []following   // those that were not stopped
-	inline [2]following  // room for the usual ones
+	mu       sync.Mutex
+	over     bool
+	done     chan struct{} // nil until Done
+	begun    int           // calls of AfterFunc
+	after    []following   // those that were not stopped
+	inline   [2]following  // room for the usual ones
+	followed int           // those that ran
 }
 
 // following is what runs once a span is over.
@@ -30,6 +31,7 @@ var ended = func() chan struct{} { c := make(chan struct{}); close(c); return c 
 func (s *span) cancel() {
 	s.mu.Lock()
 	after := s.after
+	s.followed += len(after)
 	if !s.over && s.done != nil {
 		close(s.done)
 	}
@@ -38,6 +40,20 @@ func (s *span) cancel() {
 	for _, a := range after {
 		go a.f()
 	}
+}
+
+// forgotten tells that nobody can learn of the end of s, which is over, but who asks for it by Err.
+func (s *span) forgotten() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done == nil && s.followed == 0
+}
+
+// reopen makes s, which is forgotten, that of another exchange.
+func (s *span) reopen() {
+	s.mu.Lock()
+	s.over = false
+	s.mu.Unlock()
 }
 
 // AfterFunc has f run in a goroutine of its own once the span is over, unless stop comes first, which

@@ -10,7 +10,8 @@ import (
 	"proxycache/backend/problem"
 )
 
-// turn is one request of a connection and its answer.
+// turn is one request of a connection and its answer. It serves the next request of its connection
+// again where nobody can hold anything of it.
 type turn struct {
 	client  *client
 	head    *http1.Head
@@ -21,24 +22,29 @@ type turn struct {
 	ctx     span // ends when the client leaves; modules may give x a shorter one
 	door    flow.Door
 
-	asking   asking // of a tunnel; nil else
-	admitted bool   // counted as being answered
-	answered bool   // the client was told before the exchange began that its bytes pass
-	complete bool   // the whole answer was written
+	say      func(status int, h flow.Header) // interim, made once
+	asking   asking                          // of a tunnel; nil else
+	admitted bool                            // counted as being answered
+	answered bool                            // the client was told before the exchange began that its bytes pass
+	complete bool                            // the whole answer was written
 
 	expects atomic.Bool // the client waits for 100 (Continue)
 	hasLeft atomic.Bool
 }
 
 func (c *client) newTurn(head *http1.Head) *turn {
-	t := &turn{client: c, head: head, door: flow.Reverse}
+	t := c.spare
+	if c.spare = nil; t == nil {
+		t = &turn{client: c}
+		t.body.turn, t.say = t, t.interim
+	}
+	t.head, t.door = head, flow.Reverse
 	t.request = flow.Request{
 		Method: head.Method, Scheme: c.scheme, Target: head.Target, Proto: head.Proto, Header: head.Header,
 		Body: flow.NoBody, ContentLength: max(-1, head.Length), ExpectContinue: head.Expect, RawHead: head.Raw,
 		Tolerated: head.Tolerated,
 	}
 	t.expects.Store(head.Expect)
-	t.body.turn = t
 	if head.Length == 0 {
 		t.body.complete.Store(true)
 		return t
@@ -137,7 +143,24 @@ func (t *turn) run() (again bool) {
 	}
 	t.admitted = true
 	t.open()
-	return t.answer(c.server.options.Handler.Handle(&t.x))
+	again = t.answer(c.server.options.Handler.Handle(&t.x))
+	if again && t.reusable() {
+		t.reset()
+		c.spare = t
+	}
+	return again
+}
+
+// reusable tells that nobody holds anything of t after its end: no reader of the request's body, and
+// nobody who waits for the end of its context.
+func (t *turn) reusable() bool { return t.head.Length == 0 && t.ctx.forgotten() }
+
+// reset makes t ready for newTurn.
+func (t *turn) reset() {
+	t.x.Release()
+	t.ctx.reopen()
+	t.body.reopen()
+	t.head, t.complete = nil, false
 }
 
 // open makes the exchange and begins to watch for the client's leaving.
@@ -145,11 +168,11 @@ func (t *turn) open() {
 	c := t.client
 	t.x.Start(&t.ctx, t.door, &t.request)
 	t.x.Client, t.x.Trusted, t.x.ClientConn = c.address, c.trusted(), c.facts
-	t.x.Interim = t.interim
+	t.x.Interim = t.say
 	c.out.open(t)
 	c.begin(t)
 	if t.body.buffered || t.body.complete.Load() {
-		c.in.watchFor()
+		c.in.watchFor(t.x.Started)
 	}
 }
 

@@ -24,6 +24,18 @@ type Policy interface {
 	Apply(x *flow.Exchange, next Next) (*flow.Response, error)
 }
 
+// OneWay is a Policy that has nothing to do on the way back: it answers, or gives neither a response
+// nor an error and lets the exchange go on. The engine runs such cells one after another, where others
+// lie within each other.
+type OneWay func(x *flow.Exchange) (*flow.Response, error)
+
+func (enter OneWay) Apply(x *flow.Exchange, next Next) (*flow.Response, error) {
+	if response, err := enter(x); response != nil || err != nil {
+		return response, err
+	}
+	return next(x)
+}
+
 // Settings is what a user may set: a pointer to a plain tagged struct (see schema) that can become
 // a policy. It is not changed after its check.
 type Settings interface {

@@ -2,7 +2,6 @@ package record
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -107,7 +106,7 @@ func (w *watch) answer(p *flow.Response) {
 	w.response = p
 	head := responseHead(p)
 	kind, encoding := p.Header.Get("Content-Type"), p.Header.Get("Content-Encoding")
-	trail := slices.Clone(w.exchange.Trail)
+	trail := w.exchange.Trail.Clone()
 	w.down.begin(p)
 	r := w.recorder
 	r.mu.Lock()
@@ -142,7 +141,7 @@ func (w *watch) finish() {
 	if x.Timing.Done == 0 {
 		x.Timing.Done = x.Since()
 	}
-	trail := slices.Clone(x.Trail)
+	trail := x.Trail.Clone()
 	up, down := w.up.end(), w.down.end()
 	r := w.recorder
 	r.mu.Lock()

@@ -49,8 +49,20 @@ type stale struct{ *problem.Problem }
 
 func (s *stale) Error() string { return "an idle connection had been closed by the server" }
 
+var spent = sync.Pool{New: func() any { return new(call) }}
+
+// Release gives k to another exchange, unless its request is still being sent.
+func (k *call) Release() {
+	if k.upload == nil {
+		*k = call{}
+		spent.Put(k)
+	}
+}
+
 func newCall(p *Pool, x *flow.Exchange, t *target) *call {
-	k := &call{p: p, x: x, t: t, absolute: p.absolute(t) && !asksUpgrade(x.Request)}
+	k, _ := spent.Get().(*call)
+	k.p, k.x, k.t, k.absolute = p, x, t, p.absolute(t) && !asksUpgrade(x.Request)
+	x.Own(k)
 	if x.Request.Body != flow.NoBody && x.Request.ContentLength != 0 {
 		k.length = x.Request.ContentLength
 	}

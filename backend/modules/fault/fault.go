@@ -63,15 +63,17 @@ func (s *Settings) Check() []*problem.Problem {
 	return out
 }
 
-func (s *Settings) Policy(policy.Env) (policy.Policy, error) { return breaker{*s}, nil }
+func (s *Settings) Policy(policy.Env) (policy.Policy, error) {
+	return policy.OneWay(breaker{*s}.enter), nil
+}
 
 // breaker is the running policy.
 type breaker struct{ Settings }
 
-func (b breaker) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, error) {
+func (b breaker) enter(x *flow.Exchange) (*flow.Response, error) {
 	wait := b.wait()
 	if wait == 0 && !b.Cut && b.Status == 0 || !b.hits() {
-		return next(x)
+		return nil, nil
 	}
 	if wait > 0 {
 		x.Note("delay", wait.Round(time.Microsecond).String())
@@ -87,7 +89,7 @@ func (b breaker) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, erro
 		return b.answer(x), nil
 	}
 	x.Verdict(flow.Changed) // the engine sees headers and bodies, not time
-	return next(x)
+	return nil, nil
 }
 
 func (b breaker) hits() bool { return rand.Float64()*100 < b.Percent }

@@ -83,6 +83,9 @@ func (s *Settings) Policy(policy.Env) (policy.Policy, error) {
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
+	if r.response.none() {
+		return policy.OneWay(r.enter), nil
+	}
 	return r, nil
 }
 
@@ -137,6 +140,11 @@ func (b *builder) oneHost(s *Settings) {
 // rewriter is the running policy.
 type rewriter struct{ request, response edits }
 
+func (p *rewriter) enter(x *flow.Exchange) (*flow.Response, error) {
+	p.request.apply(&x.Request.Header, x, nil)
+	return nil, nil
+}
+
 func (p *rewriter) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, error) {
 	p.request.apply(&x.Request.Header, x, nil)
 	r, err := next(x)
@@ -152,6 +160,8 @@ type edits struct {
 	remove   []string
 	set, add []template.Field
 }
+
+func (e *edits) none() bool { return len(e.remove)+len(e.set)+len(e.add) == 0 }
 
 func (e edits) apply(h *flow.Header, x *flow.Exchange, r *flow.Response) {
 	if len(e.remove)+len(e.set)+len(e.add) == 0 {
