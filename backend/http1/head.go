@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"strings"
 	"unsafe"
 
 	"proxycache/backend/flow"
@@ -16,6 +17,10 @@ type (
 	plainHead struct {
 		fields [8]flow.Field
 		text   [256]byte
+	}
+	answerHead struct { // what a server says with a few fields of its own
+		fields [12]flow.Field
+		text   [320]byte
 	}
 	mediumHead struct {
 		fields [12]flow.Field
@@ -38,6 +43,9 @@ func (h *Head) keep(text []byte, fields int) {
 	case n <= len(plainHead{}.text) && fields <= len(plainHead{}.fields):
 		m := new(plainHead)
 		h.Raw, h.Header = m.text[:n:n], m.fields[:0:fields]
+	case n <= len(answerHead{}.text) && fields <= len(answerHead{}.fields):
+		m := new(answerHead)
+		h.Raw, h.Header = m.text[:n:n], m.fields[:0:fields]
 	case n <= len(mediumHead{}.text) && fields <= len(mediumHead{}.fields):
 		m := new(mediumHead)
 		h.Raw, h.Header = m.text[:n:n], m.fields[:0:fields]
@@ -52,3 +60,11 @@ func (h *Head) keep(text []byte, fields int) {
 
 // text is h.Raw as a string that shares its memory.
 func (h *Head) text() string { return unsafe.String(unsafe.SliceData(h.Raw), len(h.Raw)) }
+
+// startLine parts the first line from the fields. Every line of the text ends with CR LF: its scan has
+// seen to that.
+func (h *Head) startLine() (line, rest string) {
+	text := h.text()
+	end := strings.IndexByte(text, '\n')
+	return text[:end-1], text[end+1:]
+}

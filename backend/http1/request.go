@@ -104,7 +104,7 @@ func tooLong(l Limits) *Error {
 // request reads text, which is all of a head and has that many fields.
 func (h *Head) request(text []byte, l Limits, fields int) *Error {
 	h.keep(text, fields)
-	line, rest, _ := strings.Cut(h.text(), "\r\n")
+	line, rest := h.startLine()
 	if err := h.requestLine(line, l); err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func (e *Error) as502() *Error {
 // response reads text, which is all of a head and has that many fields.
 func (h *Head) response(text []byte, method string, fields int) *Error {
 	h.keep(text, fields+1) // with room for a Via
-	line, rest, _ := strings.Cut(h.text(), "\r\n")
+	line, rest := h.startLine()
 	if err := h.statusLine(line); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,8 +12,9 @@ import (
 // is a part of its turn, and does without what context.WithCancel makes for each: a channel comes into
 // being when somebody asks for it.
 type span struct {
+	over atomic.Bool // set under mu
+
 	mu       sync.Mutex
-	over     bool
 	done     chan struct{} // nil until Done
 	begun    int           // calls of AfterFunc
 	after    []following   // those that were not stopped
@@ -32,10 +34,11 @@ func (s *span) cancel() {
 	s.mu.Lock()
 	after := s.after
 	s.followed += len(after)
-	if !s.over && s.done != nil {
+	if !s.over.Load() && s.done != nil {
 		close(s.done)
 	}
-	s.over, s.after = true, nil
+	s.over.Store(true)
+	s.after = nil
 	s.mu.Unlock()
 	for _, a := range after {
 		go a.f()
@@ -52,7 +55,7 @@ func (s *span) forgotten() bool {
 // reopen makes s, which is forgotten, that of another exchange.
 func (s *span) reopen() {
 	s.mu.Lock()
-	s.over = false
+	s.over.Store(false)
 	s.mu.Unlock()
 }
 
@@ -62,7 +65,7 @@ func (s *span) reopen() {
 func (s *span) AfterFunc(f func()) (stop func() bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over {
+	if s.over.Load() {
 		go f()
 		return func() bool { return false }
 	}
@@ -89,7 +92,7 @@ func (s *span) Done() <-chan struct{} {
 	defer s.mu.Unlock()
 	switch {
 	case s.done != nil:
-	case s.over:
+	case s.over.Load():
 		s.done = ended
 	default:
 		s.done = make(chan struct{})
@@ -99,9 +102,7 @@ func (s *span) Done() <-chan struct{} {
 
 // Err is context.Canceled once the span is over.
 func (s *span) Err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
+	if s.over.Load() {
 		return context.Canceled
 	}
 	return nil
