@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"proxycache/backend/flow"
+	"proxycache/backend/page"
 	"proxycache/backend/policy"
 	"proxycache/backend/problem"
 )
@@ -22,7 +23,9 @@ type Options struct {
 	Refuse func(netip.AddrPort) bool
 	// Folder is where relative paths of pools' files begin: the configuration file's.
 	Folder string
-	Log    *slog.Logger
+	// Data is the folder for what cells keep on the disk; "" where they keep nothing there.
+	Data string
+	Log  *slog.Logger
 }
 
 // Engine runs exchanges through the plan in force. Its methods may be called at any time by any
@@ -48,7 +51,7 @@ func (e *Engine) Handle(x *flow.Exchange) *flow.Response {
 	plan := e.acquire()
 	if plan == nil {
 		x.Problem = problem.New(problem.Unavailable, "Routing %s: no configuration is in force yet. Try again in a moment.", x.Request.URL())
-		return answer(x)
+		return page.Answer(x, x.Problem)
 	}
 	held := false
 	defer func() { // by who panics, too
@@ -59,7 +62,7 @@ func (e *Engine) Handle(x *flow.Exchange) *flow.Response {
 	response, err := plan.run(x)
 	if err != nil {
 		x.Problem = problem.Of(err)
-		response = answer(x)
+		response = page.Answer(x, x.Problem)
 	}
 	if response.Upgraded == nil && response.Body != flow.NoBody {
 		response.Body, held = &heldBody{ReadCloser: response.Body, plan: plan}, true

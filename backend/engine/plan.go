@@ -3,7 +3,9 @@ package engine
 import (
 	"io"
 	"log/slog"
+	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -30,6 +32,7 @@ type Plan struct {
 }
 
 type route struct {
+	plan  *Plan
 	name  string
 	when  *filter.Matcher // nil matches everything
 	expr  filter.Expr
@@ -70,7 +73,7 @@ func (e *Engine) Prepare(doc *config.Document) (*Plan, error) {
 	b.plan.users.Store(1)
 	b.upstreams(doc)
 	common := b.cells("", doc.Cells)
-	b.plan.direct = &route{cells: common, pool: b.plan.forward, count: e.figures.of("route/")}
+	b.plan.direct = &route{plan: b.plan, cells: common, pool: b.plan.forward, count: e.figures.of("route/")}
 	for _, r := range doc.Routes {
 		if !r.Off {
 			b.route(r, common)
@@ -164,7 +167,7 @@ func (b *builder) pool(name string, settings any, before *pool, open func() (*up
 
 func (b *builder) route(r config.Route, common []*cell) {
 	where := "routes." + r.Name
-	out := &route{name: r.Name, count: b.engine.figures.of("route/" + r.Name)}
+	out := &route{plan: b.plan, name: r.Name, count: b.engine.figures.of("route/" + r.Name)}
 	out.when, out.expr = b.condition(where+".when", r.When)
 	if r.To != "" {
 		if out.pool = b.plan.pools[r.To]; out.pool == nil {
@@ -200,7 +203,7 @@ func (b *builder) cells(route string, cells []config.Cell) []*cell {
 			continue
 		}
 		if !c.Off {
-			p, err := settings.Policy(policy.NewEnv(made.id, b.plan.log, &b.engine.keep))
+			p, err := settings.Policy(policy.NewEnv(made.id, b.plan.log, &b.engine.keep).In(b.engine.options.Data, b.poolNames()))
 			if err != nil {
 				b.fail(where, err)
 				continue
@@ -212,6 +215,8 @@ func (b *builder) cells(route string, cells []config.Cell) []*cell {
 	}
 	return out
 }
+
+func (b *builder) poolNames() []string { return slices.Sorted(maps.Keys(b.plan.pools)) }
 
 // CellID names a cell in the whole configuration: "shop-api/headers", "common/requestid".
 func CellID(route, id string) string {
@@ -285,6 +290,19 @@ func (p *Plan) allCells() func(yield func(*cell) bool) {
 func (p *Plan) retire(next *Plan) {
 	p.next = next
 	p.release()
+}
+
+// share takes one more share in a plan of which one is held elsewhere; false when it has been closed.
+func (p *Plan) share() bool {
+	for {
+		n := p.users.Load()
+		if n <= 0 {
+			return false
+		}
+		if p.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
 }
 
 // release gives back one share; the last one closes the plan.

@@ -60,9 +60,10 @@ func clientChose(x *flow.Exchange) bool {
 type walk struct {
 	plan   *Plan
 	route  *route
-	meters []meter // one a cell
-	used   int     // of meters
-	sent   visits  // to the pool
+	of     *flow.Exchange // the fork that it was made for; nil else
+	meters []meter        // one a cell
+	used   int            // of meters
+	sent   visits         // to the pool
 	to     *pool
 	// now is when the clock was last read: a cell begins when the one before it handed on, and goes on
 	// when the one behind it is done. That halves the readings.
@@ -77,14 +78,19 @@ type walk struct {
 func (r *route) walk(p *Plan, x *flow.Exchange) *walk {
 	w, ok := r.walks.Get().(*walk)
 	if !ok {
-		w = &walk{route: r, meters: make([]meter, len(r.cells))}
-		for i := range w.meters {
-			m := &w.meters[i]
-			m.walk, m.place, m.cell = w, i, r.cells[i]
-			m.next = m.goOn
-		}
+		w = r.newWalk()
 	}
 	w.plan, w.now, w.asked = p, x.Since(), askedOf(x.Request)
+	return w
+}
+
+func (r *route) newWalk() *walk {
+	w := &walk{route: r, meters: make([]meter, len(r.cells))}
+	for i := range w.meters {
+		m := &w.meters[i]
+		m.walk, m.place, m.cell = w, i, r.cells[i]
+		m.next = m.goOn
+	}
 	return w
 }
 
@@ -94,7 +100,9 @@ func (w *walk) count() {
 		w.route.through.Add(1)
 		return
 	}
-	w.route.count.acted.Add(1)
+	if w.of == nil {
+		w.route.count.acted.Add(1)
+	}
 	for i := range w.meters[:w.used] {
 		w.meters[i].cell.count.add(w.meters[i].visits)
 	}
@@ -169,6 +177,12 @@ func (c *cell) skips(x *flow.Exchange) (why string) {
 // end is what stands behind the last cell.
 func (w *walk) end(x *flow.Exchange) (*flow.Response, error) {
 	switch {
+	case x.SendTo != "":
+		to := w.plan.pools[x.SendTo]
+		if to == nil {
+			return nil, problem.New(problem.NoRoute, "Routing %s %s: a cell sends it to the upstream %q, which there is none of. Name another.", x.Request.Method, x.Request.URL(), x.SendTo)
+		}
+		return w.send(x, to)
 	case w.route.pool != nil:
 		return w.send(x, w.route.pool)
 	case clientChose(x):
@@ -252,6 +266,9 @@ func (m *meter) apply() (*flow.Response, error) {
 
 // goOn is the rest of the route, as the cell sees it.
 func (m *meter) goOn(x *flow.Exchange) (*flow.Response, error) {
+	if x.Origin() != nil && m.walk.of != x { // who forks may come when m serves another exchange: only what never changes is read
+		return m.walk.route.fork(x, m.place+1)
+	}
 	if m.x != x {
 		return nil, problem.New(problem.Internal, "Running cell %q: it handed an exchange on after its turn was over. Report this with what its log says.", m.cell.id)
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -191,8 +192,14 @@ type Exchange struct {
 	Upstream string    // the pool's name; "" in a forward door without a route
 	Target   string    // the address it was sent to, "127.0.0.1:3000"; "" where nothing was sent
 	Mocked   bool      // a mock answered
+	Sent     bool      // bytes of the request have left for Target
 	Lenient  Tolerance // what the route lets pass in heads, the response's too
 	ReplayOf int64     // Seq of the exchange this one repeats; 0 if none
+
+	// What cells tell the pool behind them.
+	Avoid  []string // targets, as Target names them, that it takes only where there is no other
+	Bars   []Bar    // targets that it does not take
+	SendTo string   // the pool to send to; "" is the route's
 
 	ClientConn Conn
 	TargetConn Conn
@@ -203,9 +210,17 @@ type Exchange struct {
 	ctx     context.Context
 	running int // index in Trail of the cell that runs now
 
-	facts []Fact // room for those of Trail
-	noted int    // facts for which room was made
-	owned []Releaser
+	origin *Exchange // of a fork
+	facts  []Fact    // room for those of Trail
+	noted  int       // facts for which room was made
+	owned  []Releaser
+}
+
+// Bar keeps exchanges from a target.
+type Bar struct {
+	Target string
+	Why    string    // "its breaker is open"
+	Until  time.Time // zero where that is not known
 }
 
 // Releaser is what was made for one exchange and can serve another.
@@ -259,6 +274,38 @@ func newID(now time.Time) (id uuid.UUID) {
 	binary.BigEndian.PutUint64(id[:8], uint64(nanos/perMilli)<<16|7<<12|fraction)
 	binary.BigEndian.PutUint64(id[8:], rand.Uint64()&^(3<<62)|2<<62)
 	return id
+}
+
+// Fork makes an exchange of its own for what is behind the cell that runs: another try beside the
+// first, or one that goes on when x is over. It has its own trail and its own Request, whose header is
+// shared until it is edited and whose body is NoBody; ctx ends it. Its response's body must be closed.
+func (x *Exchange) Fork(ctx context.Context) *Exchange {
+	request := *x.Request
+	request.Body, request.ContentLength, request.ExpectContinue = NoBody, 0, false
+	return &Exchange{
+		ID: x.ID, Seq: x.Seq, Started: x.Started, Door: x.Door, Client: x.Client, Trusted: x.Trusted,
+		Request: &request, Interim: noInterim, Route: x.Route, Lenient: x.Lenient, ReplayOf: x.ReplayOf,
+		Avoid: slices.Clone(x.Avoid), Bars: slices.Clone(x.Bars), SendTo: x.SendTo, ClientConn: x.ClientConn,
+		ctx: ctx, origin: x,
+	}
+}
+
+// Origin is what x is a fork of, or nil. It may be over.
+func (x *Exchange) Origin() *Exchange { return x.origin }
+
+// Join makes what f, a fork of x, found that of x, and puts its steps behind x's.
+func (x *Exchange) Join(f *Exchange) {
+	x.Upstream, x.Target, x.Mocked, x.Sent = f.Upstream, f.Target, f.Mocked, f.Sent
+	x.TargetConn, x.Timing = f.TargetConn, f.Timing
+	x.Trail = append(x.Trail, f.Trail...)
+}
+
+// Beside puts the steps of f, a fork of x that did not win, behind x's; each says why.
+func (x *Exchange) Beside(f *Exchange, why string) {
+	for _, s := range f.Trail {
+		s.Facts = append(slices.Clone(s.Facts), Fact{"beside", why})
+		x.Trail = append(x.Trail, s)
+	}
 }
 
 // Context ends when the client leaves or the exchange is over.

@@ -34,10 +34,9 @@ func (s *span) cancel() {
 	s.mu.Lock()
 	after := s.after
 	s.followed += len(after)
-	if !s.over.Load() && s.done != nil {
+	if !s.over.Swap(true) && s.done != nil { // in this order: who saw the end of done asks Err
 		close(s.done)
 	}
-	s.over.Store(true)
 	s.after = nil
 	s.mu.Unlock()
 	for _, a := range after {

@@ -8,13 +8,18 @@ package policy
 
 import (
 	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"proxycache/backend/flow"
 	"proxycache/backend/problem"
 )
 
 // Next hands the exchange to the rest of the pipeline. It may be called at most once, except by a
-// module whose task is to repeat, and not after Apply has returned.
+// module whose task is to repeat, and not after Apply has returned. A fork of the exchange may be
+// handed on at any time, by any goroutine; when the configuration it came in with is closed it fails.
 type Next func(*flow.Exchange) (*flow.Response, error)
 
 // Policy decides one thing about an exchange: it answers; or it changes the request and hands it on;
@@ -77,9 +82,33 @@ type Module struct {
 
 // Env is what a policy may use of its surroundings.
 type Env struct {
-	Cell string // the cell's id: "shop-api/mock"
-	Log  *slog.Logger
-	keep *Keep
+	Cell  string // the cell's id: "shop-api/mock"
+	Log   *slog.Logger
+	keep  *Keep
+	data  string // the folder of all cells; "" where nothing is kept on the disk
+	pools []string
+}
+
+// In is env with a folder for what cells keep on the disk, and the names of the pools.
+func (e Env) In(data string, pools []string) Env {
+	e.data, e.pools = data, pools
+	return e
+}
+
+// HasPool tells whether an exchange can be sent to the pool of that name.
+func (e Env) HasPool(name string) bool { return slices.Contains(e.pools, name) }
+
+// Dir is a folder of the cell's own, made when it is first asked for, which stays when the program
+// ends.
+func (e Env) Dir() (string, error) {
+	if e.data == "" {
+		return "", problem.New(problem.Unavailable, "Finding a folder for %s: nothing is kept on the disk here. Choose another store", e.Cell)
+	}
+	dir := filepath.Join(e.data, url.PathEscape(e.Cell))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", problem.Wrap(problem.Unavailable, err, "Making the folder of %s: %v. Make room or give leave to write there", e.Cell, err)
+	}
+	return dir, nil
 }
 
 // NewEnv is for the engine and for tests. A nil keep keeps nothing beyond the policy.

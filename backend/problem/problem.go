@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Kind groups problems by who can mend them; each door maps it once to its own words
@@ -34,7 +35,10 @@ const (
 	NoRoute     Kind = "destination_not_found"
 	Loop        Kind = "proxy_loop_detected"
 	Overloaded  Kind = "connection_limit_reached"
-	ClientLeft  Kind = "client_left" // the client closed before the answer was complete
+	ClientLeft  Kind = "client_left"         // the client closed before the answer was complete
+	Limited     Kind = "http_request_denied" // the client asks more often than it may
+	// DestinationUnavailable: the server is known not to answer well, and was not asked.
+	DestinationUnavailable Kind = "destination_unavailable"
 )
 
 // Problem is an error for people. Message starts with what was being done and ends with what to do.
@@ -43,8 +47,10 @@ type Problem struct {
 	Where   string // the setting or place it is about: "routes.api.cells.2.limit", "config.toml:12:3"; may be empty
 	Message string
 	Err     error // the cause, kept for errors.Is; its text is not repeated in Message
-	Line    int   // 1-based position in a file; 0 when there is none
-	Column  int   // 1-based, in characters
+	// RetryAfter is how long it is of no use to try again; 0 where that is not known.
+	RetryAfter time.Duration
+	Line       int // 1-based position in a file; 0 when there is none
+	Column     int // 1-based, in characters
 }
 
 func (p *Problem) Error() string {
@@ -75,6 +81,13 @@ func Wrap(kind Kind, err error, format string, args ...any) *Problem {
 func (p *Problem) At(where string) *Problem {
 	q := *p
 	q.Where = where
+	return &q
+}
+
+// After returns a copy that says when to try again.
+func (p *Problem) After(d time.Duration) *Problem {
+	q := *p
+	q.RetryAfter = d
 	return &q
 }
 
