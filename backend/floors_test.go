@@ -42,7 +42,7 @@ var beside = map[[2]string]bool{
 
 // wire are the packages that may know net/http's types: the adapters at the edges, what speaks HTTP
 // with people, and the demo, which is a server of its own.
-var wire = []string{"ingress", "upstream", "demo", "ports", "core", "admin", "journey"}
+var wire = []string{"ingress", "upstream", "demo", "ports", "core", "admin", "cli", "journey"}
 
 func TestImportsGoDown(t *testing.T) {
 	for _, fault := range faults(t, os.DirFS(".")) {

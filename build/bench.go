@@ -28,6 +28,8 @@ type bench struct {
 const benchUsage = `say what to measure:
   go run ./build bench proxy         everything beside all peers, about ten minutes
   go run ./build bench proxy quick   CPU a request of 1 KB answers, under three minutes
+  go run ./build bench cache         what a hit costs, beside nginx's cache and Varnish: about a minute
+  go run ./build bench soak          half an hour of targets that die and return, limits and a full cache
   go run ./build bench capture       the capturing proxy beside nginx and mitmdump, with a profile
 options behind it:
   -only nginx,proxycache-off         these peers; "go run ./build bench proxy -only ?" lists them
@@ -44,15 +46,22 @@ func runBench(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == "capture" {
 		args = append([]string{"proxy", "quick", "-only", "nginx,mitmdump-w,proxycache-on", "-rounds", "1", "-seconds", "6", "-profile"}, args[1:]...)
 	}
-	if len(args) == 0 || args[0] != "proxy" {
+	if len(args) > 0 && args[0] == "soak" {
+		return runSoak(ctx, args[1:])
+	}
+	if len(args) == 0 || args[0] != "proxy" && args[0] != "cache" {
 		return errors.New(benchUsage)
 	}
-	args = args[1:]
-	quick := len(args) > 0 && args[0] == "quick"
+	what, args := args[0], args[1:]
+	quick := len(args) > 0 && args[0] == "quick" && what == "proxy"
 	if quick {
 		args = args[1:]
 	}
-	b, err := parseBench(args, quick)
+	among := peers()
+	if what == "cache" {
+		among = cachePeers()
+	}
+	b, err := parseBench(args, among, quick)
 	if err != nil {
 		return err
 	}
@@ -69,13 +78,16 @@ func runBench(ctx context.Context, args []string) error {
 		return err
 	}
 	defer origin.discard()
-	if quick {
+	switch {
+	case what == "cache":
+		return b.caching(ctx)
+	case quick:
 		return b.quick(ctx)
 	}
 	return b.full(ctx)
 }
 
-func parseBench(args []string, quick bool) (*bench, error) {
+func parseBench(args []string, among []peer, quick bool) (*bench, error) {
 	b := &bench{figures: newFigures()}
 	set := flag.NewFlagSet("bench proxy", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
@@ -88,14 +100,14 @@ func parseBench(args []string, quick bool) (*bench, error) {
 	if err := set.Parse(args); err != nil || set.NArg() > 0 || b.rounds < 1 || b.seconds < 1 {
 		return nil, errors.New(benchUsage)
 	}
-	for _, p := range peers() {
+	for _, p := range among {
 		if (*only == "" && (p.bar || !quick)) || slices.Contains(strings.Split(*only, ","), p.name) {
 			b.peers = append(b.peers, p)
 		}
 	}
 	for _, name := range strings.Split(*only, ",") {
 		if name != "" && !slices.ContainsFunc(b.peers, func(p peer) bool { return p.name == name }) {
-			return nil, fmt.Errorf("there is no peer %q: choose of %s", name, strings.Join(peerNames(), ", "))
+			return nil, fmt.Errorf("there is no peer %q: choose of %s", name, strings.Join(namesOf(among), ", "))
 		}
 	}
 	return b, nil
@@ -144,7 +156,7 @@ func (b *bench) quick(ctx context.Context) error {
 	if err := b.cpu(ctx); err != nil {
 		return err
 	}
-	say("\n%s\n%s", b.figures.cpuTable(b.peers), b.figures.barTable())
+	say("\n%s\n%s", b.figures.cpuTable(b.peers, kilobyte, "nginx"), b.figures.barTable())
 	if !b.top {
 		return nil
 	}

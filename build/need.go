@@ -55,6 +55,9 @@ func testNeeds() []need {
 		onLinux(program("import", "takes the picture of the real window", "imagemagick", "", "")),
 		onLinux(program("dbus-run-session", "the real window wants a session bus", "dbus", "", "")),
 		onLinux(program("openssl", "is a TLS server in the journeys", "openssl", "", "")),
+		onLinux(program("redis-server", "is what several share in the tests", "redis-server", "", "")),
+		onLinux(program("memcached", "is what several share in the tests", "memcached", "", "")),
+		onLinux(program("promtool", "checks the metrics", "prometheus", "", "")),
 	)
 }
 
@@ -65,6 +68,7 @@ func benchNeeds() []need {
 		program("h2load", "makes the load over HTTP/2", "nghttp2-client", "brew install nghttp2", ""),
 		program("haproxy", "is a peer", "haproxy", "brew install haproxy", ""),
 		program("mitmdump", "is a peer", "mitmproxy", "brew install mitmproxy", ""),
+		program("varnishd", "is a peer of the cache", "varnish", "brew install varnish", ""),
 	)
 }
 

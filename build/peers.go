@@ -34,9 +34,9 @@ func peers() []peer {
 	}
 }
 
-func peerNames() []string {
+func namesOf(peers []peer) []string {
 	var out []string
-	for _, p := range peers() {
+	for _, p := range peers {
 		out = append(out, p.name)
 	}
 	return out
@@ -53,6 +53,7 @@ const originConf = nginxConf + `
   sendfile on; open_file_cache max=100; default_type application/json;
   server {
     listen ADDRESS; root HOME;
+    location = /cached { add_header Cache-Control "max-age=3600"; alias HOME/1k; }
     location = /unique { return 200 '"${request_id}FILL"'; }
   }
 }`

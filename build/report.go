@@ -61,10 +61,11 @@ func figure(format string, value float64) string {
 }
 
 // cpuTable is of 1 KB answers over HTTP/1.1.
-func (f *figures) cpuTable(peers []peer) table {
-	t := table{{"h1, 1 KB, 64 connections", "CPU µs/request", "× nginx", "req/s", "from–to µs", "allocs/request", "bytes/request", "GC %"}}
+// cpuTable is what a request of one trial costs each peer, and how many times that of a reference.
+func (f *figures) cpuTable(peers []peer, of trial, reference string) table {
+	t := table{{of.name + ", 64 connections", "CPU µs/request", "× " + reference, "req/s", "from–to µs", "allocs/request", "bytes/request", "GC %"}}
 	for _, p := range peers {
-		rounds := f.loads[p.name][kilobyte.name]
+		rounds := f.loads[p.name][of.name]
 		if len(rounds) == 0 {
 			continue
 		}
@@ -72,7 +73,7 @@ func (f *figures) cpuTable(peers []peer) table {
 		for _, r := range rounds {
 			low, high = min(low, r.micros()), max(high, r.micros())
 		}
-		cells := []string{p.name, figure("%.1f", medianOf(rounds, loaded.micros)), figure("%.2f", f.ratio(kilobyte, p.name, "nginx")),
+		cells := []string{p.name, figure("%.1f", medianOf(rounds, loaded.micros)), figure("%.2f", f.ratio(of, p.name, reference)),
 			figure("%.0f", medianOf(rounds, loaded.rate)), fmt.Sprintf("%.1f–%.1f", low, high)}
 		if used := f.spent[p.name]; len(used) > 0 {
 			cells = append(cells,
@@ -223,7 +224,7 @@ func (f *figures) markdown(ctx context.Context, peers []peer) string {
 		}
 	}
 	section("Bars", f.barTable())
-	section("CPU", f.cpuTable(peers))
+	section("CPU", f.cpuTable(peers, kilobyte, "nginx"))
 	section("Payloads and protocols", f.payloadTable(peers))
 	section(fmt.Sprintf("Latency at %.0f requests a second", f.rate), f.latencyTable(peers))
 	section("Memory", f.heldTable(peers))

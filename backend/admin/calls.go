@@ -57,6 +57,8 @@ func calls(c *core.Core) map[string]call {
 		"terminalLine":   typed(c.TerminalLine),
 		"startDemo":      typed(c.StartDemo),
 		"stopDemo":       typed(c.StopDemo),
+		"cells":          typed(c.Cells),
+		"actOnCell":      typed(c.ActOnCell),
 		"preferences":    typed(c.Preferences),
 		"setPreferences": typed(c.SetPreferences),
 	}

@@ -118,7 +118,7 @@ request, and shows what happened to it. Without a command it opens its window.`,
 	root.PersistentFlags().StringVar(&f.dir, "dir", "", "folder of configuration, traffic and certificate (default: PROXYCACHE_DIR, or proxycache in your configuration folder)")
 	root.PersistentFlags().StringVar(&f.config, "config", "", "configuration file (default: config.toml in that folder)")
 	root.PersistentFlags().BoolVar(&f.verbose, "verbose", false, "log what the proxy does, not only what goes wrong")
-	root.AddCommand(p.serve(&f), p.check(), p.authority(&f), p.version())
+	root.AddCommand(p.serve(&f), p.cells(&f), p.check(), p.authority(&f), p.version())
 	return root
 }
 

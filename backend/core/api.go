@@ -272,6 +272,14 @@ type Figures struct {
 	Clients int           `json:"clients"` // open client connections
 	Doors   Doors         `json:"doors"`
 	Pools   []PoolFigure  `json:"pools"`
+	States  []CellMood    `json:"states"` // of the cells that tell one
+}
+
+// CellMood is how a running cell stands, in brief: see Core.Cells.
+type CellMood struct {
+	Cell    string `json:"cell"`
+	Summary string `json:"summary"`
+	Level   string `json:"level"` // "calm", "warn", "alarm"
 }
 
 // PoolFigure is what a pool has of connections to its targets.

@@ -128,7 +128,7 @@ func (c *Core) open() error {
 	}
 	c.likes.path = filepath.Join(o.Dir, "preferences.json")
 	c.engine = engine.New(engine.Options{
-		Module: modules.Lookup, Demo: c.demo.Addr(), Refuse: c.refuses, Folder: filepath.Dir(o.Config), Log: c.log,
+		Module: modules.Lookup, Demo: c.demo.Addr(), Refuse: c.refuses, Folder: filepath.Dir(o.Config), Data: filepath.Join(o.Dir, "cells"), Log: c.log,
 	})
 	return c.openTraffic()
 }

@@ -65,6 +65,7 @@ func (c *Core) tellNews(ctx context.Context) {
 func (c *Core) addSlowNews(ctx context.Context, news *News) {
 	figures := toFigures(c.engine.Sample())
 	figures.Pools = toPools(c.engine.Pools())
+	figures.States = toMoods(c.engine.States())
 	doors := c.ingress.Figures()
 	figures.Clients, figures.Doors = doors.HTTP1+doors.HTTP2+doors.Tunnels, Doors(doors)
 	m := &c.meters
@@ -100,6 +101,7 @@ func (c *Core) Figures(context.Context, Nothing) (Figures, error) {
 	defer c.meters.mu.Unlock()
 	f := c.meters.figures
 	f.Cells, f.Routes, f.Pools = append([]Figure{}, f.Cells...), append([]RouteFigure{}, f.Routes...), append([]PoolFigure{}, f.Pools...)
+	f.States = append([]CellMood{}, f.States...)
 	return f, nil
 }
 

@@ -88,7 +88,11 @@ func (d *Desktop) Check(doc config.Document) (core.Checked, error) {
 func (d *Desktop) Apply(r core.ApplyRequest) (core.Config, error) {
 	return pass(d, d.core.Apply, r)
 }
-func (d *Desktop) Figures() (core.Figures, error) { return pass(d, d.core.Figures, core.Nothing{}) }
+func (d *Desktop) Figures() (core.Figures, error)   { return pass(d, d.core.Figures, core.Nothing{}) }
+func (d *Desktop) Cells() ([]core.CellState, error) { return pass(d, d.core.Cells, core.Nothing{}) }
+func (d *Desktop) ActOnCell(a core.CellAction) (string, error) {
+	return pass(d, d.core.ActOnCell, a)
+}
 func (d *Desktop) Probe(r core.RouteProbe) (core.RouteAnswer, error) {
 	return pass(d, d.core.Probe, r)
 }

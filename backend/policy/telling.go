@@ -63,4 +63,7 @@ type Argument struct {
 	Help        string `json:"help"`
 	Placeholder string `json:"placeholder,omitempty"`
 	Required    bool   `json:"required,omitempty"`
+	// Recorded: what a person writes is a filter, and the action gets the addresses of the recorded GET
+	// requests that match it, each once, one a line.
+	Recorded bool `json:"recorded,omitempty"`
 }
