@@ -88,6 +88,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("GET /body/", content)
 	mux.Handle("GET /raw/", content)
 	mux.Handle("GET /ca.pem", content)
+	mux.Handle("GET /metrics", s.metrics())
 	mux.HandleFunc("POST /api/call/{name}", s.call)
 	mux.HandleFunc("GET /api/news", s.news)
 	mux.HandleFunc("POST /api/export", s.export)

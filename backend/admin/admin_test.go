@@ -105,6 +105,8 @@ func TestWhoMayPassTheDoor(t *testing.T) {
 		{"without a key", ask{path: "/api/call/status", body: "null"}, 401},
 		{"with another key", ask{path: "/api/call/status", bearer: s.key + "x", body: "null"}, 401},
 		{"without a key, the interface", ask{method: "GET", path: "/"}, 401},
+		{"without a key, the metrics", ask{method: "GET", path: "/metrics"}, 401},
+		{"with the key, the metrics", ask{method: "GET", path: "/metrics", bearer: s.key}, 200},
 		{"without a key, a body", ask{method: "GET", path: "/body/1/response"}, 401},
 		{"with the key in the address", ask{method: "GET", path: "/?key=" + s.key}, 303},
 		{"under a name that was pointed here", ask{path: "/api/call/status", bearer: s.key, body: "null", host: "evil.example:" + port}, 421},

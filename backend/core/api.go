@@ -273,6 +273,9 @@ type Figures struct {
 	Doors   Doors         `json:"doors"`
 	Pools   []PoolFigure  `json:"pools"`
 	States  []CellMood    `json:"states"` // of the cells that tell one
+	// Latencies are those of names as the figures have them: "" for all, "route/shop", "upstream/shop",
+	// "upstream/shop/127.0.0.1:3000", "shop-api/cache".
+	Latencies []Latency `json:"latencies"`
 }
 
 // CellMood is how a running cell stands, in brief: see Core.Cells.
@@ -287,12 +290,6 @@ type PoolFigure struct {
 	Pool        string         `json:"pool"` // "" for that of the targets that clients name
 	Connections Connections    `json:"connections"`
 	Targets     []TargetFigure `json:"targets"`
-}
-
-// TargetFigure is what a pool has of connections to one target.
-type TargetFigure struct {
-	Target      string      `json:"target"` // "127.0.0.1:3000", as exchanges name it in sentTo
-	Connections Connections `json:"connections"`
 }
 
 // Connections count those to targets, and what became of exchanges on them.

@@ -66,6 +66,7 @@ func (c *Core) addSlowNews(ctx context.Context, news *News) {
 	figures := toFigures(c.engine.Sample())
 	figures.Pools = toPools(c.engine.Pools())
 	figures.States = toMoods(c.engine.States())
+	figures.Latencies = toLatencies(c.engine.Latencies())
 	doors := c.ingress.Figures()
 	figures.Clients, figures.Doors = doors.HTTP1+doors.HTTP2+doors.Tunnels, Doors(doors)
 	m := &c.meters
@@ -101,7 +102,7 @@ func (c *Core) Figures(context.Context, Nothing) (Figures, error) {
 	defer c.meters.mu.Unlock()
 	f := c.meters.figures
 	f.Cells, f.Routes, f.Pools = append([]Figure{}, f.Cells...), append([]RouteFigure{}, f.Routes...), append([]PoolFigure{}, f.Pools...)
-	f.States = append([]CellMood{}, f.States...)
+	f.States, f.Latencies = append([]CellMood{}, f.States...), append([]Latency{}, f.Latencies...)
 	return f, nil
 }
 
@@ -122,7 +123,7 @@ func toPools(pools []engine.PoolFigure) []PoolFigure {
 	for _, p := range pools {
 		f := PoolFigure{Pool: p.Name, Connections: toConnections(p.Usage), Targets: []TargetFigure{}}
 		for _, t := range p.Targets {
-			f.Targets = append(f.Targets, TargetFigure{t.Address, toConnections(t.Usage)})
+			f.Targets = append(f.Targets, toTarget(t))
 		}
 		out = append(out, f)
 	}

@@ -63,6 +63,7 @@ func (e *Engine) Handle(x *flow.Exchange) *flow.Response {
 	if err != nil {
 		x.Problem = problem.Of(err)
 		response = page.Answer(x, x.Problem)
+		e.figures.refused(x, response.Status)
 	}
 	if response.Upgraded == nil && response.Body != flow.NoBody {
 		response.Body, held = &heldBody{ReadCloser: response.Body, plan: plan}, true

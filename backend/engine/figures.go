@@ -6,8 +6,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"proxycache/backend/flow"
+	"proxycache/backend/metrics"
 	"proxycache/backend/upstream"
 )
 
@@ -15,16 +17,29 @@ import (
 const window = 10
 
 // figures count what cells, routes and pools did since the engine began. They outlive plans: an edit
-// does not set the comb to zero.
+// does not set the comb to zero, nor does one that is taken back within an hour.
 type figures struct {
 	mu       sync.Mutex
 	counters map[string]*counter
+	board    *metrics.Board // made with the first counter
+	samples  int
 }
 
-// counter counts exchanges when they come back, each once.
+const (
+	forgetAfter = time.Hour // in which no plan that was prepared has the name
+	forgetEvery = 60        // samples
+)
+
+// counter counts exchanges when they come back, each once, and holds how long they took.
 type counter struct {
 	passed, acted, failed atomic.Int64
-	targets               sync.Map // address → *counter, for pools; bounded by the addresses a pool was sent to
+	targets               sync.Map // address → *counter, for pools; bounded by maxTargets
+
+	wanted time.Time // by a plan, the last time; under figures.mu
+
+	board   *metrics.Board // where the next two are written and read
+	latency metrics.Histogram
+	answers metrics.Tally // of a route, by answerOf
 
 	past    [window]totals // ring of samples; under figures.mu
 	samples int
@@ -44,12 +59,13 @@ func (f *figures) of(name string) *counter {
 	defer f.mu.Unlock()
 	c := f.counters[name]
 	if c == nil {
-		c = &counter{}
 		if f.counters == nil {
-			f.counters = map[string]*counter{}
+			f.counters, f.board = map[string]*counter{}, metrics.NewBoard()
 		}
+		c = &counter{board: f.board}
 		f.counters[name] = c
 	}
+	c.wanted = time.Now()
 	return c
 }
 
@@ -82,18 +98,20 @@ func (c *counter) add(v visits) {
 // maxTargets bounds what a forward pool, which is sent anywhere, remembers.
 const maxTargets = 256
 
-func (c *counter) target(address string, failed bool) {
+// target counts what came of an exchange that was sent there, and returns the target's counter: nil
+// where nothing was sent, or there are too many.
+func (c *counter) target(address string, failed bool) *counter {
 	if address == "" {
-		return
+		return nil
 	}
 	v, ok := c.targets.Load(address)
 	if !ok {
 		n := 0
 		c.targets.Range(func(any, any) bool { n++; return n < maxTargets })
 		if n >= maxTargets {
-			return
+			return nil
 		}
-		v, _ = c.targets.LoadOrStore(address, &counter{})
+		v, _ = c.targets.LoadOrStore(strings.Clone(address), &counter{board: c.board})
 	}
 	t := v.(*counter)
 	if failed {
@@ -101,6 +119,7 @@ func (c *counter) target(address string, failed bool) {
 	} else {
 		t.acted.Add(1)
 	}
+	return t
 }
 
 func (c *counter) sample(name string) Figure {
@@ -125,13 +144,13 @@ func (c *counter) sample(name string) Figure {
 // pools ("upstream/shop") and their targets ("upstream/shop/127.0.0.1:3000"). Call it once a second:
 // the recent figures are over the last ten calls.
 func (e *Engine) Sample() []Figure {
-	if plan := e.acquire(); plan != nil {
-		plan.tally()
-		plan.release()
-	}
+	inForce := e.tally()
 	f := &e.figures
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.samples++; f.samples%forgetEvery == 0 {
+		f.forget(inForce)
+	}
 	var out []Figure
 	for name, c := range f.counters {
 		out = append(out, c.sample(name))
@@ -142,6 +161,37 @@ func (e *Engine) Sample() []Figure {
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
 	return out
+}
+
+// forget drops the counters that are not in force and no plan has wanted lately, so that a long life of
+// edits does not gather them. mu is held.
+func (f *figures) forget(inForce map[*counter]bool) {
+	for name, c := range f.counters {
+		if !inForce[c] && time.Since(c.wanted) > forgetAfter {
+			delete(f.counters, name)
+		}
+	}
+}
+
+// tally has the plan in force give the counters what it gathered, and returns them.
+func (e *Engine) tally() (inForce map[*counter]bool) {
+	plan := e.acquire()
+	if plan == nil {
+		return nil
+	}
+	defer plan.release()
+	plan.tally()
+	inForce = map[*counter]bool{plan.forward.count: true}
+	for _, p := range plan.pools {
+		inForce[p.count] = true
+	}
+	for _, r := range append([]*route{plan.direct}, plan.routes...) {
+		inForce[r.count] = true
+		for _, c := range r.cells {
+			inForce[c.count] = true
+		}
+	}
+	return inForce
 }
 
 // PoolFigure is what a pool has of connections at a moment. Name is "" for the pool of the exchanges

@@ -109,6 +109,20 @@ func (b *builder) fail(where string, err error) {
 	b.problems = append(b.problems, p)
 }
 
+// failInside is fail for problems whose Where is relative to where.
+func (b *builder) failInside(where string, err error) {
+	list, ok := err.(problem.List)
+	if !ok {
+		list = problem.List{problem.Of(err)}
+	}
+	for _, p := range list {
+		if p.Where != "" {
+			p = p.At(where + "." + p.Where)
+		}
+		b.fail(where, p)
+	}
+}
+
 func (b *builder) options() upstream.Options {
 	o := b.engine.options
 	return upstream.Options{Demo: o.Demo, Refuse: o.Refuse, Folder: o.Folder}
@@ -127,7 +141,11 @@ func (b *builder) upstreams(doc *config.Document) {
 			before = b.before.pools[u.Name]
 		}
 		p, err := b.pool(u.Name, s, before, func() (*upstream.Pool, error) {
-			return upstream.New(u.Name, s, b.options())
+			o := b.options()
+			if before != nil {
+				o.Before = before.Pool
+			}
+			return upstream.New(u.Name, s, o)
 		})
 		if err != nil {
 			b.fail(where, err)
@@ -205,7 +223,7 @@ func (b *builder) cells(route string, cells []config.Cell) []*cell {
 		if !c.Off {
 			p, err := settings.Policy(policy.NewEnv(made.id, b.plan.log, &b.engine.keep).In(b.engine.options.Data, b.poolNames()))
 			if err != nil {
-				b.fail(where, err)
+				b.failInside(where, err)
 				continue
 			}
 			made.policy = p

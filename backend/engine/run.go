@@ -18,6 +18,7 @@ func (p *Plan) run(x *flow.Exchange) (*flow.Response, error) {
 		w := &walk{plan: p, now: x.Since()}
 		response, err := w.send(x, p.forward)
 		p.forward.count.add(w.sent)
+		w.measure()
 		return response, err
 	}
 	r := p.routeOf(x)
@@ -31,6 +32,7 @@ func (p *Plan) run(x *flow.Exchange) (*flow.Response, error) {
 	x.Trail = slices.Grow(x.Trail, len(r.cells)+1)
 	w := r.walk(p, x)
 	response, err := w.from(0, x)
+	w.failed = err != nil
 	w.count()
 	w.release()
 	tellTolerated(x)
@@ -65,6 +67,8 @@ type walk struct {
 	used   int            // of meters
 	sent   visits         // to the pool
 	to     *pool
+	tries  []try // that were answered
+	failed bool  // there was no answer
 	// now is when the clock was last read: a cell begins when the one before it handed on, and goes on
 	// when the one behind it is done. That halves the readings.
 	now time.Duration
@@ -96,6 +100,7 @@ func (r *route) newWalk() *walk {
 
 // count gives what the cells and the pool did to their counters.
 func (w *walk) count() {
+	w.measure()
 	if w.through() {
 		w.route.through.Add(1)
 		return
@@ -128,7 +133,7 @@ func (w *walk) release() {
 	for i := range w.meters[:w.used] {
 		w.meters[i].passage, w.meters[i].visits = passage{}, visits{}
 	}
-	w.plan, w.used, w.sent, w.to, w.asked, w.given = nil, 0, visits{}, nil, asked{}, given{}
+	w.plan, w.used, w.sent, w.to, w.failed, w.asked, w.given = nil, 0, visits{}, nil, false, asked{}, given{}
 	w.route.walks.Put(w)
 }
 
@@ -210,7 +215,9 @@ func (w *walk) send(x *flow.Exchange, to *pool) (*flow.Response, error) {
 		w.sent.acted++
 		w.given = givenOf(response)
 	}
-	to.count.target(x.Target, err != nil)
+	if target := to.count.target(x.Target, err != nil); err == nil {
+		w.tries = append(w.tries, try{to.count, target, s.Before})
+	}
 	return response, err
 }
 
@@ -363,11 +370,24 @@ func (m *meter) verdict(s *flow.Step, response *flow.Response, err error) flow.V
 	return flow.Passed
 }
 
-// sameBody compares without the panic that comparing two values of an incomparable type is.
+// sameBody tells whether the same bytes come from a and b, as far as that shows. It compares without
+// the panic that comparing two values of an incomparable type is.
 func sameBody(a, b io.ReadCloser) bool {
+	a, b = bare(a), bare(b)
 	if a == nil || b == nil {
 		return a == nil && b == nil
 	}
 	t := reflect.TypeOf(a)
 	return t == reflect.TypeOf(b) && (!t.Comparable() || a == b)
+}
+
+// bare is the body whose bytes those around it pass on as they are.
+func bare(body io.ReadCloser) io.ReadCloser {
+	for {
+		around, ok := body.(interface{ Same() io.ReadCloser })
+		if !ok {
+			return body
+		}
+		body = around.Same()
+	}
 }

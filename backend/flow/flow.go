@@ -282,6 +282,7 @@ func newID(now time.Time) (id uuid.UUID) {
 func (x *Exchange) Fork(ctx context.Context) *Exchange {
 	request := *x.Request
 	request.Body, request.ContentLength, request.ExpectContinue = NoBody, 0, false
+	request.Header = slices.Clip(request.Header) // what one fork adds is not written over by another
 	return &Exchange{
 		ID: x.ID, Seq: x.Seq, Started: x.Started, Door: x.Door, Client: x.Client, Trusted: x.Trusted,
 		Request: &request, Interim: noInterim, Route: x.Route, Lenient: x.Lenient, ReplayOf: x.ReplayOf,

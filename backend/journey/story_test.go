@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -71,7 +72,8 @@ func tell(t *testing.T, file string) {
 	}
 }
 
-// mirror answers with what it was sent.
+// mirror answers with what it was sent. The query asks for more: set=NAME:VALUE for a field, status=503
+// for a status, size=5000 for a body of that many bytes.
 func mirror(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -80,6 +82,18 @@ func mirror(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain")
 	w.Header().Set("Server", "mirror")
+	wanted := r.URL.Query()
+	for _, field := range wanted["set"] {
+		name, value, _ := strings.Cut(field, ":")
+		w.Header().Set(name, value)
+	}
+	if status, err := strconv.Atoi(wanted.Get("status")); err == nil {
+		w.WriteHeader(status)
+	}
+	if size, err := strconv.Atoi(wanted.Get("size")); err == nil {
+		fmt.Fprint(w, strings.Repeat("x", size))
+		return
+	}
 	fmt.Fprintf(w, "%s %s\n", r.Method, r.RequestURI)
 	for _, name := range []string{"X-Env", "X-Request-Id", "Cookie", "Authorization"} {
 		if values := r.Header.Values(name); len(values) > 0 {

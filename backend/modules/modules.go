@@ -2,19 +2,27 @@
 package modules
 
 import (
+	"proxycache/backend/modules/breaker"
+	"proxycache/backend/modules/compress"
 	"proxycache/backend/modules/fault"
 	"proxycache/backend/modules/headers"
 	"proxycache/backend/modules/mock"
+	"proxycache/backend/modules/ratelimit"
 	"proxycache/backend/modules/requestid"
+	"proxycache/backend/modules/retry"
 	"proxycache/backend/policy"
 )
 
 // all is what the palette shows. A new module is a folder beside this file and a line here.
 var all = []policy.Module{
 	requestid.Module,
+	ratelimit.Module,
 	fault.Module,
 	headers.Module,
+	compress.Module,
 	mock.Module,
+	retry.Module,
+	breaker.Module,
 }
 
 // Lookup finds a module by the name that a cell uses.

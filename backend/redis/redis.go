@@ -2,6 +2,7 @@
 package redis
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -72,7 +73,7 @@ func Open(address string) (*Pool, error) {
 	defer open.mu.Unlock()
 	p := open.pools[address]
 	if p == nil {
-		p = &Pool{url: address, conns: &redis.Pool{MaxIdle: maxIdle, MaxActive: maxActive, IdleTimeout: idleFor, Dial: func() (redis.Conn, error) {
+		p = &Pool{url: address, conns: &redis.Pool{MaxIdle: maxIdle, MaxActive: maxActive, Wait: true, IdleTimeout: idleFor, Dial: func() (redis.Conn, error) {
 			return redis.DialURL(address, redis.DialConnectTimeout(dialTimeout), redis.DialReadTimeout(ioTimeout), redis.DialWriteTimeout(ioTimeout))
 		}}}
 		if open.pools == nil {
@@ -114,10 +115,15 @@ func (p *Pool) with(do func(redis.Conn) (any, error)) (any, error) {
 	if p.Down() {
 		return nil, ErrDown
 	}
-	c := p.conns.Get()
-	answer, err := do(c)
-	_ = c.Close() // gives it back; what failed was told by do
-	if _, said := errors.AsType[redis.Error](err); err != nil && !said && !errors.Is(err, redis.ErrPoolExhausted) {
+	waiting, cancel := context.WithTimeout(context.Background(), 2*dialTimeout)
+	defer cancel()
+	c, err := p.conns.GetContext(waiting)
+	var answer any
+	if err == nil {
+		answer, err = do(c)
+		_ = c.Close() // gives it back; what failed was told by do
+	}
+	if _, said := errors.AsType[redis.Error](err); err != nil && !said && waiting.Err() == nil {
 		p.failed.Store(time.Now().UnixNano())
 	} else if p.failed.Load() != 0 {
 		p.failed.Store(0)

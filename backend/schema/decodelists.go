@@ -90,7 +90,11 @@ func (d *decoder) pairTable(where string, s spec, f reflect.Value, table map[str
 	f.Set(reflect.ValueOf(out))
 }
 
+// tables reads a list of tables. A table alone is a list of one.
 func (d *decoder) tables(where string, s spec, f reflect.Value, raw any) {
+	if table, alone := raw.(map[string]any); alone {
+		raw = []any{table}
+	}
 	items, ok := listOf(raw)
 	if !ok {
 		d.wrong(where, s, raw)

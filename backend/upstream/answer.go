@@ -131,6 +131,7 @@ func (k *call) endUpload() {
 // nothing speaks against it.
 func (k *call) finish(whole bool) {
 	k.over = true
+	k.leave()
 	aborted := !k.stop()
 	k.endUpload()
 	switch {

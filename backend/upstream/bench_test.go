@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"proxycache/backend/flow"
 )
@@ -133,4 +134,49 @@ func processorTime(b *testing.B) float64 {
 		b.Fatal(err)
 	}
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e3
+}
+
+// BenchmarkPick is the choice among 10 targets, with the line that tells of it.
+func BenchmarkPick(b *testing.B) {
+	for _, way := range []string{roundRobin, weightedRoundRobin, leastConn, leastTime, random, p2c, first, byHash} {
+		p := pooled(b, way, func(s *Settings) {
+			if way == byHash {
+				s.Hash = "client_ip"
+			}
+		}, 1, 2, 1, 1, 1, 3, 1, 1, 1, 1)
+		x := askIn(b.Context(), flow.Reverse, "GET", "http://shop.localhost/")
+		r := p.balance.roster.Load()
+		for i, m := range r.all {
+			m.observe(time.Duration(i+1)*time.Millisecond, x.Started.UnixNano())
+		}
+		b.Run(way, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				p.balance.choose(r.usable, x)
+			}
+		})
+		b.Run(way+"/told", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				x.Trail[0].Facts = x.Trail[0].Facts[:0]
+				p.balance.pick(x, nil)
+			}
+		})
+	}
+}
+
+// BenchmarkPickParallel is the choice by all processors at once.
+func BenchmarkPickParallel(b *testing.B) {
+	for _, way := range []string{weightedRoundRobin, leastConn, p2c} {
+		p := pooled(b, way, nil, 1, 2, 1, 1, 1, 3, 1, 1, 1, 1)
+		r := p.balance.roster.Load()
+		b.Run(way, func(b *testing.B) {
+			b.RunParallel(func(pb *testing.PB) {
+				x := askIn(b.Context(), flow.Reverse, "GET", "http://shop.localhost/")
+				for pb.Next() {
+					p.balance.choose(r.usable, x)
+				}
+			})
+		})
+	}
 }

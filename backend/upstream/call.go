@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"proxycache/backend/flow"
@@ -39,8 +40,9 @@ type call struct {
 	body     *http1.Body // nil when there is none
 	opened   http1.Body  // what body points to
 	response flow.Response
-	over     bool  // the connection is given back or closed
-	failed   error // what every later Read returns
+	over     bool        // the connection is given back or closed
+	held     atomic.Bool // its target counts it
+	failed   error       // what every later Read returns
 }
 
 // stale says that an idle connection was closed by the target before it answered, and that the
@@ -166,10 +168,13 @@ func (c *conn) send(k *call) (*flow.Response, error) {
 	}
 	k.stop = whenOver(k.x.Context(), c.aborted)
 	c.expect()
-	if n, err := k.write(); err != nil {
+	n, err := k.write()
+	k.x.Sent = k.x.Sent || n > 0
+	if err != nil {
 		return nil, k.fail(k.doing("Sending the request to %s"), err, n == 0)
 	}
 	h, err := k.read()
+	k.x.Sent = k.x.Sent || !c.unsent
 	if err != nil {
 		return nil, k.fail(k.doing("Waiting for the answer of %s"), err, c.unsent)
 	}
@@ -263,6 +268,7 @@ func (k *call) stopClock() error {
 // fail ends the connection and says why. unsent tells that the target got nothing.
 func (k *call) fail(doing string, err error, unsent bool) error {
 	k.over = true
+	k.leave()
 	aborted := !k.stop()
 	err = k.hint(err)
 	k.c.abort()
@@ -281,6 +287,13 @@ func (k *call) fail(doing string, err error, unsent bool) error {
 		return &stale{p}
 	}
 	return p
+}
+
+// leave tells the target that the exchange is over, where it counts.
+func (k *call) leave() {
+	if k.held.Load() && k.held.Swap(false) {
+		k.t.leave()
+	}
 }
 
 // hint names what answers on the port where it is not HTTP/1.

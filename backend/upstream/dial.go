@@ -119,6 +119,9 @@ func (p *Pool) lookUp(ctx context.Context, x *flow.Exchange, t *target) ([]netip
 	if err != nil || len(ips) == 0 {
 		return nil, p.notFound(x, t, err)
 	}
+	if !p.forward && t.site != nil {
+		p.lines.learnFirst(t.site, ips)
+	}
 	return alternate(ips), nil
 }
 

@@ -60,7 +60,7 @@ func TestNothingListens(t *testing.T) {
 
 func TestTheReasonOfAFailedConnection(t *testing.T) {
 	p := openTo(t, "http://127.0.0.1:1")
-	target := p.balance.targets[0]
+	target := p.balance.all()[0]
 	number := func(e syscall.Errno) error {
 		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", e)}
 	}
@@ -93,7 +93,7 @@ func TestTheReasonOfAFailedConnection(t *testing.T) {
 
 func TestTheReasonOfAFailedLookUp(t *testing.T) {
 	p := openTo(t, "http://no-such-host.invalid")
-	target := p.balance.targets[0]
+	target := p.balance.all()[0]
 	cases := []struct {
 		err  error
 		want string

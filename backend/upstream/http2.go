@@ -186,6 +186,7 @@ func (l *place) send(k *call) (*flow.Response, error) {
 	k.x.Timing.SendStart = k.x.Since()
 	answer, err := l.conn.RoundTrip(s.request())
 	s.goOn()
+	k.x.Sent = k.x.Sent || err == nil || !unsent(err)
 	if err != nil {
 		return nil, s.failed(k.doing("Waiting for the answer of %s"), err)
 	}

@@ -265,7 +265,7 @@ func TestAnUnusedHTTP2ConnectionEndsWithItsPool(t *testing.T) {
 	}, nil)
 	r := send(t, p, ask(t, "GET", "/"))
 	within(t, held, "the request")
-	s := p.balance.targets[0].site.shared[0]
+	s := p.balance.all()[0].site.shared[0]
 	_ = p.Close()
 	if s.dead() {
 		t.Error("a connection in use was closed")

@@ -25,6 +25,7 @@ type lines struct {
 	queue     int // exchanges that may wait for one
 	timeout   time.Duration
 	watched   func(origin) *names // what looks the name of a new site up again, or nil
+	told      func(*names)        // hears of names that have moved, without the lock; nil where nobody does
 
 	mu        sync.Mutex
 	closed    bool

@@ -24,6 +24,7 @@ type names struct {
 	due     time.Time // not before
 	running bool
 	now     []netip.Addr // as last answered; nil before
+	four    bool         // the answer began with an address of IPv4
 	answers int          // that changed now
 }
 
@@ -53,20 +54,51 @@ func (l *lines) lookNow(s *site) {
 	}
 }
 
-// lookUp asks once, and closes the idle connections that lead to where the name no longer points. A
-// look-up that fails changes nothing.
+// lookUp asks once. A look-up that fails changes nothing.
 func (l *lines) lookUp(s *site) {
 	ctx, cancel := context.WithTimeout(l.over, lookUpWithin)
 	defer cancel()
 	ips, err := s.names.resolver.LookupNetIP(ctx, "ip", s.names.host)
+	if err == nil {
+		l.learn(s.names, ips)
+	}
 	l.mu.Lock()
 	s.names.running = false
+	l.mu.Unlock()
+}
+
+// learnFirst takes the answer that came before the first connection to s, where its name is looked up
+// again. Later ones are left to the look-ups beside: where answers differ from one moment to the next,
+// connections do not end with each.
+func (l *lines) learnFirst(s *site, ips []netip.Addr) {
+	l.mu.Lock()
+	n := s.names
+	first := n != nil && n.now == nil
+	l.mu.Unlock()
+	if first {
+		l.learn(n, ips)
+	}
+}
+
+// learn takes an answer, and closes the idle connections that lead to where the name no longer points.
+func (l *lines) learn(n *names, ips []netip.Addr) {
+	if len(ips) == 0 {
+		return
+	}
+	l.mu.Lock()
+	changed := n.changed(slices.Clone(ips))
 	var idle []*conn
 	var unused []*shared
-	if err == nil && len(ips) > 0 && s.names.changed(ips) {
-		idle, unused = l.moved(s)
+	for _, s := range l.sites {
+		if changed && s.names == n {
+			some, more := l.moved(s)
+			idle, unused = append(idle, some...), append(unused, more...)
+		}
 	}
 	l.mu.Unlock()
+	if changed && l.told != nil {
+		l.told(n)
+	}
 	for _, c := range idle {
 		c.end()
 	}
@@ -77,6 +109,7 @@ func (l *lines) lookUp(s *site) {
 
 // changed takes an answer and tells whether it is another than the last.
 func (n *names) changed(ips []netip.Addr) bool {
+	four := ips[0].Unmap().Is4()
 	for i, ip := range ips {
 		ips[i] = ip.Unmap().WithZone("")
 	}
@@ -84,7 +117,7 @@ func (n *names) changed(ips []netip.Addr) bool {
 	if slices.Equal(ips, n.now) {
 		return false
 	}
-	n.now = ips
+	n.now, n.four = ips, four
 	n.answers++
 	return true
 }

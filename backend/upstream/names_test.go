@@ -51,7 +51,7 @@ func (r *turning) answered(t *testing.T, p *Pool, n int) {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		p.lines.mu.Lock()
-		running := p.balance.targets[0].site.names.running
+		running := p.balance.all()[0].site.names.running
 		p.lines.mu.Unlock()
 		if r.count() > n && !running {
 			return
@@ -115,7 +115,7 @@ func TestABusyConnectionIsNotKeptWhenTheNameHasMoved(t *testing.T) {
 	p := open(t, settings("http://app.test:"+port), Options{Resolver: names})
 	r := send(t, p, ask(t, "GET", "/"))
 	names.to(nil, "192.0.2.1")
-	p.lines.lookNow(p.balance.targets[0].site)
+	p.lines.lookNow(p.balance.all()[0].site)
 	names.answered(t, p, 1)
 	if body := read(t, r); body != "body" {
 		t.Errorf("the exchange that ran reads %q", body)
@@ -134,7 +134,7 @@ func TestAnHTTP2ConnectionEndsWhenTheNameHasMoved(t *testing.T) {
 	p := open(t, settings("h2c://app.test:"+port), Options{Resolver: names})
 	_ = get(t, p, "/")
 	names.to(nil, "192.0.2.1")
-	p.lines.lookNow(p.balance.targets[0].site)
+	p.lines.lookNow(p.balance.all()[0].site)
 	names.answered(t, p, 1)
 	for end := time.Now().Add(patience); p.Stats().Open > 0; {
 		if time.Now().After(end) {
@@ -163,7 +163,7 @@ func TestANameIsLookedUpAtMostSoOften(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer p.Close()
-		site := p.balance.targets[0].site
+		site := p.balance.all()[0].site
 		use := func() {
 			p.lines.mu.Lock()
 			p.lines.lookAgain(site, time.Now())
@@ -188,7 +188,7 @@ func TestWhatIsNotLookedUpAgain(t *testing.T) {
 	never := settings("http://app.test")
 	never.ResolveEvery = 0
 	for _, s := range []Settings{never, settings("http://127.0.0.1:1"), settings("http://[::1]:1"), settings("http://localhost:1"), settings("unix:/x"), through(t, "socks5://127.0.0.1:1", "http://app.test")} {
-		if p := open(t, s, Options{}); p.balance.targets[0].site.names != nil {
+		if p := open(t, s, Options{}); p.balance.all()[0].site.names != nil {
 			t.Errorf("%s is", s.Targets[0].URL)
 		}
 	}

@@ -101,7 +101,7 @@ func TestTheQueueHasItsBounds(t *testing.T) {
 	all.Go(func() { _, _ = p.Send(ask(t, "GET", "/")) })
 	for p.Stats().Open == 0 {
 	}
-	patient := p.balance.targets[0].site
+	patient := p.balance.all()[0].site
 	if e := p.lines.enter(patient, need{}); e.waiter == nil {
 		t.Fatalf("the first gets %+v", e)
 	} else {
@@ -147,7 +147,7 @@ func TestAFullTargetPassesToTheNext(t *testing.T) {
 			t.Errorf("answered %q", body)
 		}
 	}
-	if p.balance.targets[0].rests != (time.Time{}) {
+	if p.balance.all()[0].rests.Load() != 0 {
 		t.Error("a target that has much to do is taken for one that cannot be reached")
 	}
 	close(goOn)
@@ -318,7 +318,7 @@ func TestWhatIsGivenToWhoLeavesGoesOn(t *testing.T) {
 	var l lines
 	l.open(dialing{MaxIdle: 1, MaxConnections: 1, Queue: 2, IdleTimeout: schema.Duration(time.Minute)})
 	defer l.close()
-	s := l.at(origin{"http", "a", "80"})
+	s := l.at(origin{"http", "a", "80", ""})
 	if e := l.enter(s, need{}); e.conn != nil || e.waiter != nil || e.full {
 		t.Fatalf("the first gets %+v", e)
 	}
@@ -354,7 +354,7 @@ func TestAConnectionThatWasClosedMeanwhileLeavesItsPlace(t *testing.T) {
 	_ = get(t, p, "/")
 	close(goOn)
 	unquiet(t, p)
-	s := p.balance.targets[0].site
+	s := p.balance.all()[0].site
 	e := p.lines.enter(s, need{})
 	if g := p.lines.checked(s, e.conn); e.conn == nil || g != (grant{}) || p.Stats().Open != 1 {
 		t.Errorf("it gives %+v, %d are open", g, p.Stats().Open)
@@ -371,7 +371,7 @@ func TestWhoWaitsTooLongIsSentAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer p.Close()
-		target := p.balance.targets[0]
+		target := p.balance.all()[0]
 		if _, err := p.admit(ask(t, "GET", "/"), target, need{}); err != nil {
 			t.Fatal(err)
 		}

@@ -92,7 +92,7 @@ func clientCertificate(where string, s dialing) ([]tls.Certificate, error) {
 func (p *Pool) secure(ctx context.Context, x *flow.Exchange, t *target, d *dialled, offer []string) error {
 	config := p.tls.Clone()
 	config.NextProtos = offer
-	config.ServerName = t.host
+	config.ServerName = t.serverName()
 	if p.sni != "" {
 		config.ServerName = p.sni
 	}

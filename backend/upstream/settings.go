@@ -17,9 +17,16 @@ import (
 // Settings is a table [upstreams.NAME]: servers that do the same work. Two of them that are equal to
 // reflect.DeepEqual make the same pool.
 type Settings struct {
-	Targets []Target `toml:"targets" title:"Targets" required:"true" max:"256" help:"The servers that do the work."`
-	Host    string   `toml:"host" title:"Host field" default:"preserve" placeholder:"preserve" help:"What the server is told in Host: preserve is what the client asked for, upstream is the target's own name (development servers that refuse foreign hosts want it), anything else is sent as it stands."`
-	SNI     string   `toml:"sni" title:"TLS server name" placeholder:"shop.example" help:"The name that TLS asks for and that the certificate must bear; empty is the target's own."`
+	Targets        []Target      `toml:"targets" title:"Targets" required:"true" max:"256" help:"The servers that do the work."`
+	Balance        string        `toml:"balance" title:"Balance" default:"weighted_round_robin" oneof:"round_robin,weighted_round_robin,least_conn,least_time,random,p2c,first,hash" help:"How a target is chosen: in turn, in turn by weight, the one with the fewest requests in flight, the one that answers soonest, by chance, the better of two by chance (p2c), the first that is well, or always the same for what hash names."`
+	Hash           string        `toml:"hash" title:"Hash of" placeholder:"client_ip" help:"With balance = hash, what keeps to one target: client_ip, uri, header:NAME, cookie:NAME or query:NAME. Requests without it are sent in turn by weight."`
+	Sticky         []Sticky      `toml:"sticky" title:"Sticky cookie" max:"1" help:"Clients come back to the target that answered them first, by a cookie."`
+	SlowStart      []SlowStart   `toml:"slow_start" title:"Slow start" max:"1" help:"A target that has recovered, or joins others, gets its share of the requests little by little."`
+	PanicThreshold int           `toml:"panic_threshold" title:"Panic threshold" default:"50" min:"0" max:"100" unit:"%" help:"When fewer of the targets than this are healthy, and no backup is, health is ignored: the few would break under the load of all. 0 never ignores it: with no healthy target requests are answered 503."`
+	Health         []HealthCheck `toml:"health" title:"Health checks" max:"8" help:"What is asked of every target time and again; one that fails any of these gets no requests."`
+	Outlier        []Outlier     `toml:"outlier" title:"Outlier ejection" max:"1" help:"Targets whose answers to ordinary requests are bad are left out for a while."`
+	Host           string        `toml:"host" title:"Host field" default:"preserve" placeholder:"preserve" help:"What the server is told in Host: preserve is what the client asked for, upstream is the target's own name (development servers that refuse foreign hosts want it), anything else is sent as it stands."`
+	SNI            string        `toml:"sni" title:"TLS server name" placeholder:"shop.example" help:"The name that TLS asks for and that the certificate must bear; empty is the target's own."`
 	dialing
 }
 
@@ -27,6 +34,8 @@ type Settings struct {
 type Target struct {
 	URL    string `toml:"url" title:"Address" required:"true" placeholder:"http://127.0.0.1:3000" help:"Where the server is: http:// or https://, with a path if everything is below it; h2c:// for HTTP/2 without TLS, as gRPC servers speak it; unix:/run/app.sock for a socket of this machine; demo: is the demo API."`
 	Weight int    `toml:"weight" title:"Weight" default:"1" min:"1" max:"1000" help:"Its share of the requests, against the weights of the others."`
+	Backup bool   `toml:"backup" title:"Backup" help:"It gets requests only while none of the others can take any."`
+	State  string `toml:"state" title:"State" default:"active" oneof:"active,drain,off" help:"active takes requests, drain only those of clients that a sticky cookie binds to it, off none."`
 }
 
 // Forward is the section [forward]: how the servers are reached that clients name themselves.
@@ -55,7 +64,7 @@ type dialing struct {
 
 // Check holds Host and SNI to what may stand on the wire.
 func (s *Settings) Check() []*problem.Problem {
-	list := s.dialing.Check()
+	list := append(s.dialing.Check(), s.checkBalance()...)
 	if s.Host != "preserve" && s.Host != "upstream" && !isAuthority(s.Host) {
 		list = append(list, problem.New(problem.Invalid, "%q is no Host: write preserve, upstream, or a name as in shop.example:8080", s.Host).At("host"))
 	}

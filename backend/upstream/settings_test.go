@@ -23,7 +23,8 @@ func TestSettingsOfADocument(t *testing.T) {
 		t.Fatal(list)
 	}
 	want := Settings{
-		Targets: []Target{{"http://a:1", 2}, {"demo:", 1}}, Host: "upstream",
+		Targets: []Target{{URL: "http://a:1", Weight: 2, State: "active"}, {URL: "demo:", Weight: 1, State: "active"}}, Host: "upstream",
+		Balance: weightedRoundRobin, PanicThreshold: 50,
 		dialing: dialing{
 			CA: "x.pem", HTTP2: true, ConnectTimeout: schema.Duration(2 * time.Second), MaxIdle: 64, IdleTimeout: schema.Duration(90 * time.Second),
 			Queue: 1024, QueueTimeout: schema.Duration(10 * time.Second), ResolveEvery: schema.Duration(30 * time.Second),
@@ -89,38 +90,6 @@ func TestTheDemoIsATarget(t *testing.T) {
 	}
 }
 
-func TestWeights(t *testing.T) {
-	b := balance{targets: []*target{{shown: "a", weight: 3}, {shown: "b", weight: 1}}}
-	order := ""
-	for range 8 {
-		order += b.next(nil).shown
-	}
-	if order != "aabaaaba" {
-		t.Errorf("weights 3 and 1 give %s", order)
-	}
-}
-
-func TestATargetThatCannotBeReachedIsTriedLastForAWhile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := balance{targets: []*target{{shown: "a", weight: 1}, {shown: "b", weight: 1}}}
-		a := b.targets[0]
-		b.failed(a)
-		if first := b.next(nil); first != b.targets[1] || b.next([]*target{first}) != a || b.next(b.targets) != nil {
-			t.Errorf("the order begins with %s", first.shown)
-		}
-		time.Sleep(rest)
-		if got := b.next(nil); got != a {
-			t.Errorf("after its rest comes %s", got.shown)
-		}
-		b.failed(a)
-		b.reached(a)
-		seen := map[*target]bool{b.next(nil): true, b.next(nil): true}
-		if !seen[a] {
-			t.Error("a target that was reached still rests")
-		}
-	})
-}
-
 func TestTheNextTargetIsTriedWhenNothingWasSent(t *testing.T) {
 	gone, there := nowhere(t), serve(t, answering)
 	p := open(t, settings("http://"+gone, "http://"+there), Options{})
@@ -140,7 +109,9 @@ func TestTheNextTargetIsTriedWhenNothingWasSent(t *testing.T) {
 		}
 	}
 	none := open(t, settings("http://"+gone, "http://"+nowhere(t)), Options{})
-	refused(t, none, ask(t, "GET", "/"), problem.Refused)
+	if got := refused(t, none, ask(t, "GET", "/"), problem.Refused); strings.Count(got, "nothing listens there") != 2 || !strings.Contains(got, gone) {
+		t.Errorf("where none is there it says %q", got)
+	}
 }
 
 func TestATargetThatGotTheRequestIsTheOnlyOne(t *testing.T) {
@@ -171,7 +142,7 @@ func TestIdleConnectionsAreClosedAfterTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lines
 		l.open(dialing{MaxIdle: 10, IdleTimeout: schema.Duration(time.Minute)})
-		a, b := origin{"http", "a", "80"}, origin{"http", "b", "80"}
+		a, b := origin{"http", "a", "80", ""}, origin{"http", "b", "80", ""}
 		old, young := piped(&l, a), piped(&l, b)
 		l.put(old)
 		time.Sleep(40 * time.Second)
@@ -193,7 +164,7 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 	var l lines
 	l.open(dialing{MaxIdle: 2, IdleTimeout: schema.Duration(time.Minute)})
 	defer l.close()
-	a := origin{"http", "a", "80"}
+	a := origin{"http", "a", "80", ""}
 	conns := []*conn{piped(&l, a), piped(&l, a), piped(&l, a)}
 	for _, c := range conns {
 		l.put(c)
@@ -206,7 +177,7 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 	}
 	l.put(conns[2])
 	for i := range maxIdleTotal {
-		l.put(piped(&l, origin{"http", fmt.Sprint(i), "80"}))
+		l.put(piped(&l, origin{"http", fmt.Sprint(i), "80", ""}))
 	}
 	if l.total != maxIdleTotal || !conns[1].isClosed() {
 		t.Errorf("%d are kept over all", l.total)
@@ -236,7 +207,7 @@ func TestOriginOf(t *testing.T) {
 			t.Errorf("%s is %s, want %s", authority, got, want)
 		}
 	}
-	if got := originOf("http", "a"); got != (origin{"http", "a", "80"}) {
+	if got := originOf("http", "a"); got != (origin{"http", "a", "80", ""}) {
 		t.Errorf("a is %v", got)
 	}
 }

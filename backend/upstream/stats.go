@@ -72,25 +72,78 @@ type Stats struct {
 const maxTargetStats = 64
 
 // TargetStats are the figures of one target. Address is what exchanges call it (flow.Exchange.Target).
+// What follows Usage is zero for a forward pool, whose targets are not chosen.
 type TargetStats struct {
 	Address string
 	Usage
-	used time.Time
+	State    State
+	Reason   string    // of the state; "" where there is nothing to say
+	Since    time.Time // it is in the state
+	History  []Change  // of states, the oldest first, at most 20
+	InFlight int64     // exchanges
+	// EWMA is a mean of the time to the first byte in which old exchanges fade; 0 while nothing is known,
+	// or it is the only target.
+	EWMA      time.Duration
+	Weight    float64 // in force: less than in the settings during a slow start
+	SetWeight int     // the weight in the settings
+	Backup    bool
+	Ejections int // since it is known
+	used      time.Time
+	busy      int // exchanges on its connections
 }
 
 // Stats reads the figures of the pool.
 func (p *Pool) Stats() Stats {
-	shown := map[origin]string{}
-	for _, t := range p.balance.targets {
+	shown, targets := map[origin]string{}, p.targets()
+	for _, t := range targets {
 		shown[t.origin] = t.shown
 	}
 	all := p.lines.stats(shown)
-	if extra := len(all.Targets) - max(maxTargetStats, len(p.balance.targets)); extra > 0 {
+	if !p.forward {
+		p.balance.tell(&all)
+	}
+	if extra := len(all.Targets) - max(maxTargetStats, len(targets)); extra > 0 {
 		slices.SortFunc(all.Targets, func(a, b TargetStats) int { return b.used.Compare(a.used) })
 		all.Targets = all.Targets[:len(all.Targets)-extra]
 	}
 	slices.SortFunc(all.Targets, func(a, b TargetStats) int { return cmp.Compare(a.Address, b.Address) })
 	return all
+}
+
+// targets are those there are now; a forward pool has none of its own.
+func (p *Pool) targets() []*target {
+	if p.forward {
+		return nil
+	}
+	return p.balance.all()
+}
+
+// tell adds how the targets stand. Of a name whose addresses are the targets nothing is left to tell
+// once its connections are closed.
+func (b *balance) tell(all *Stats) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now().UnixNano()
+	members := map[string]*target{}
+	for _, t := range slices.Backward(b.all()) { // of several that are called the same, the first
+		members[t.shown] = t
+	}
+	all.Targets = slices.DeleteFunc(all.Targets, func(s TargetStats) bool { return members[s.Address] == nil && s.Open == 0 })
+	for i := range all.Targets {
+		s := &all.Targets[i]
+		t := members[s.Address]
+		if t == nil {
+			continue
+		}
+		c := &t.condition
+		s.State, s.Reason, s.Since, s.History = c.state, c.reason, c.since, slices.Clone(c.history)
+		s.Weight, s.SetWeight, s.Backup, s.Ejections = b.weightOf(t), t.weight, t.backup, c.ejections
+		s.EWMA = time.Duration(t.mean(now) * float64(time.Second))
+		s.InFlight = t.inFlight.Load()
+		if len(members) == 1 { // nobody counts them then but the connections
+			s.InFlight = int64(s.busy)
+		}
+	}
 }
 
 // stats gathers the figures by address: a host that is asked by http and by a tunnel is one.
@@ -110,6 +163,7 @@ func (l *lines) stats(shown map[origin]string) Stats {
 		}
 		t := &all.Targets[i]
 		t.Usage.add(u)
+		t.busy += max(0, u.Open-u.Idle-s.sharedInUse()) + u.Streams
 		if s.used.After(t.used) {
 			t.used = s.used
 		}
@@ -127,6 +181,16 @@ func (s *site) usage() Usage {
 		}
 	}
 	return u
+}
+
+// sharedInUse is how many connections that speak HTTP/2 have an exchange.
+func (s *site) sharedInUse() (n int) {
+	for _, h := range s.shared {
+		if h.conn.InFlight() > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func (u *Usage) add(v Usage) {

@@ -104,7 +104,7 @@ func TestWhatFailsIsCountedByItsKind(t *testing.T) {
 func TestAForwardPoolForgetsWhatItNoLongerUses(t *testing.T) {
 	p := openForward(t, nil, Options{})
 	for i := range maxSites + 10 {
-		s := p.lines.at(origin{"http", fmt.Sprint(i), "80"})
+		s := p.lines.at(origin{"http", fmt.Sprint(i), "80", ""})
 		p.lines.failed(s, problem.New(problem.Refused, "it is refused"))
 	}
 	address := serve(t, answering)

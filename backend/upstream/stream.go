@@ -118,6 +118,7 @@ func (s *stream) goOn() {
 // failed gives the place back and says why.
 func (s *stream) failed(doing string, err error) error {
 	k := s.k
+	k.leave()
 	slow := errors.Is(context.Cause(s.ctx), errSlow)
 	s.cancel(nil)
 	s.noteSent()
@@ -134,13 +135,15 @@ func (s *stream) failed(doing string, err error) error {
 	}
 	p := k.p.broken(k.t, doing, err)
 	untouched := s.feed == nil || !s.feed.begun.Load()
-	// The server said GOAWAY just before: nothing was sent, which makes any method safe to repeat.
-	unsent := strings.Contains(err.Error(), "client conn not usable")
-	if s.l.reused && s.first.Load() == 0 && untouched && (unsent || s.l.dead() && k.idempotent()) {
+	if s.l.reused && s.first.Load() == 0 && untouched && (unsent(err) || s.l.dead() && k.idempotent()) {
 		return &stale{p}
 	}
 	return p
 }
+
+// unsent tells that the server had said GOAWAY just before: nothing was sent, which makes any method
+// safe to repeat.
+func unsent(err error) bool { return strings.Contains(err.Error(), "client conn not usable") }
 
 func (s *stream) noteSent() {
 	sent := s.wrote.Load()
@@ -192,6 +195,7 @@ func (s *stream) Read(p []byte) (int, error) {
 // Close gives the place back; what of the response was not read is not sent any more.
 func (s *stream) Close() error {
 	s.noteSent()
+	s.k.leave()
 	if s.feed != nil {
 		_ = s.feed.Close()
 	}

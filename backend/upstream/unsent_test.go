@@ -27,7 +27,7 @@ func TestARequestThatLeftInPartIsNotRepeated(t *testing.T) {
 		t.Fatalf("answered %q", body)
 	}
 	// What the origin has not read yet fills the socket: of the request nothing leaves at first.
-	idle := p.lines.at(p.balance.targets[0].origin).idle[0].socket
+	idle := p.lines.at(p.balance.all()[0].origin).idle[0].socket
 	filled := int64(0)
 	for full := 0; full < 3; full++ {
 		if err := idle.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {

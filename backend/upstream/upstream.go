@@ -3,6 +3,7 @@
 package upstream
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
@@ -25,6 +26,9 @@ type Options struct {
 	// Resolver finds the addresses of names; nil is the system's.
 	Resolver Resolver
 	Folder   string // where relative paths of files begin: the configuration file's
+	// Before is the pool of that name in the configuration before, or nil: what its targets have gone
+	// through goes on. It is not changed.
+	Before *Pool
 }
 
 // path is where a file of the settings is.
@@ -44,6 +48,10 @@ type Pool struct {
 	host      string // "preserve", "upstream", or what is sent
 	sni       string
 	balance   balance
+	seats     []seat
+	checks    []*check
+	written   []HealthCheck // what checks are made of
+	probe     func(context.Context, *target, *check) error
 	refuse    func(netip.AddrPort) bool
 	resolver  Resolver
 	tls       *tls.Config
@@ -56,31 +64,38 @@ type Pool struct {
 // New makes the pool called name. What the settings ask for and the machine does not have, such as
 // the file of an authority, is a problem of kind Invalid or Unavailable.
 func New(name string, s Settings, o Options) (*Pool, error) {
+	p, err := build(name, s, o)
+	if err != nil {
+		return nil, err
+	}
+	p.start()
+	return p, nil
+}
+
+// build makes a pool of which nothing runs yet.
+func build(name string, s Settings, o Options) (*Pool, error) {
 	p, err := newPool("upstreams."+name, s.dialing, o)
 	if err != nil {
 		return nil, err
 	}
 	p.name, p.host, p.sni = name, s.Host, s.SNI
+	if err := p.prepare(s, o); err != nil {
+		return nil, err
+	}
 	for i, written := range s.Targets {
-		where := fmt.Sprintf("upstreams.%s.targets.%d.url", name, i+1)
-		t, why := parseTarget(written.URL)
-		if why != "" {
-			return nil, problem.New(problem.Invalid, "%q is no address of a server: %s", written.URL, why).At(where)
+		t, err := p.targetOf(written, o)
+		if err != nil {
+			return nil, problem.Of(err).At(fmt.Sprintf("upstreams.%s.targets.%d.url", name, i+1))
 		}
-		if written.URL == demoURL {
-			if o.Demo == "" {
-				return nil, problem.New(problem.Unavailable, "the demo API does not run here: name another target").At(where)
-			}
-			t.origin, t.address, t.field = originOf("http", o.Demo), o.Demo, o.Demo
-		}
-		t.weight = max(written.Weight, 1)
+		p.seat(t, i, written)
 		t.site = p.lines.at(t.origin)
 		t.site.fixed = true
-		p.balance.targets = append(p.balance.targets, &t)
+		p.seats = append(p.seats, seat{written, t})
 	}
-	if len(p.balance.targets) == 0 {
+	if len(p.seats) == 0 {
 		return nil, problem.New(problem.Invalid, "the pool has no targets: name one as { url = \"http://127.0.0.1:3000\" }").At("upstreams." + name + ".targets")
 	}
+	p.begin(s, o.Before)
 	return p, nil
 }
 
@@ -152,7 +167,7 @@ func (p *Pool) Close() error {
 // closed; one that has begun goes on until it returns.
 func (p *Pool) Send(x *flow.Exchange) (*flow.Response, error) {
 	x.Upstream, x.Target = p.name, ""
-	x.TargetConn, x.Timing = flow.Conn{}, flow.Timing{}
+	x.TargetConn, x.Timing, x.Sent = flow.Conn{}, flow.Timing{}, false
 	if p.loops(x) {
 		return nil, problem.New(problem.Loop, "Sending %s %s: it has come back to the proxy that sent it. %s", x.Request.Method, x.Request.URL(), p.advice("Change the target", "Ask for another address than the proxy's own"))
 	}
@@ -163,38 +178,14 @@ func (p *Pool) Send(x *flow.Exchange) (*flow.Response, error) {
 		t := &target{origin: originOf(x.Request.Scheme, x.Request.Authority)}
 		t.address = t.origin.address()
 		t.shown, t.field = t.address, x.Request.Authority
+		if bar := barred(x, t.shown); bar != nil {
+			return nil, p.kept(t, bar)
+		}
 		t.site = p.lines.at(t.origin)
 		response, _, err := p.sendTo(x, t)
 		return response, err
 	}
 	return p.sendToOne(x)
-}
-
-// sendToOne tries the targets in turn until one of them was reached.
-func (p *Pool) sendToOne(x *flow.Exchange) (*flow.Response, error) {
-	var tried []*target
-	t := p.balance.next(nil)
-	for {
-		if len(p.balance.targets) > 1 {
-			x.Note("picked", "by weight")
-		}
-		response, reached, err := p.sendTo(x, t)
-		if err == nil {
-			p.balance.reached(t)
-			return response, nil
-		}
-		if reached || !another(err) {
-			return nil, err
-		}
-		if problem.KindOf(err) != problem.Overloaded {
-			p.balance.failed(t)
-		}
-		tried = append(tried, t)
-		if t = p.balance.next(tried); t == nil {
-			return nil, err
-		}
-		x.Note("not reached", err.Error())
-	}
 }
 
 // another tells whether a target that could not be reached for this reason is a reason to try the next.

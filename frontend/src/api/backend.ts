@@ -384,6 +384,36 @@ export interface Figures {
   clients: number; // open client connections
   doors: Doors;
   pools: PoolFigure[];
+  states: CellMood[]; // of the cells that tell one
+  latencies: Latency[];
+}
+
+/** Level says how much a state wants to be seen: warn works, and not as it should; alarm keeps exchanges from where they should go. */
+export type Level = 'calm' | 'warn' | 'alarm';
+
+/** CellMood is how a running cell stands, in brief: see Backend.cells. */
+export interface CellMood {
+  cell: string;
+  summary: string;
+  level: Level;
+}
+
+/** Latency is how long exchanges took, over the last ten seconds, minute and ten minutes. */
+export interface Latency {
+  // Name: "" all exchanges; "route/shop"; "upstream/shop"; "upstream/shop/127.0.0.1:3000"; a cell, "shop-api/cache".
+  name: string;
+  tenSeconds: Quantiles;
+  minute: Quantiles;
+  tenMinutes: Quantiles;
+}
+
+/** Quantiles are in microseconds; they say nothing while Count is 0. */
+export interface Quantiles {
+  count: number;
+  p50: number;
+  p90: number;
+  p99: number;
+  p999: number;
 }
 
 /** PoolFigure is what a pool has of connections to its targets. */
@@ -393,10 +423,81 @@ export interface PoolFigure {
   targets: TargetFigure[];
 }
 
-/** TargetFigure is what a pool has of connections to one target. */
+/** Health of a target: whether the pool sends it exchanges, and if not, why not. */
+export type Health = 'healthy' | 'unhealthy' | 'ejected' | 'draining' | 'off' | 'unknown';
+
+/** TargetFigure is how one target of a pool stands. */
 export interface TargetFigure {
   target: string; // "127.0.0.1:3000", as exchanges name it in sentTo
   connections: Connections;
+  state: Health;
+  reason: string; // why it is in that state; "" when there is nothing to say
+  since: string; // RFC 3339; "" when it was never in another state
+  weight: number; // as it was set
+  effectiveWeight: number; // as it is now: less while it starts slowly or fails
+  inFlight: number; // exchanges that wait for its answer
+  latency: number; // moving average, microseconds; 0 for none
+  ejections: number; // since the pool began
+  backup: boolean; // only used while no other target can be
+  history: HealthChange[]; // newest last, at most 20
+}
+
+/** HealthChange is the moment when a target came into a state. */
+export interface HealthChange {
+  at: string; // RFC 3339
+  state: string;
+  reason: string;
+}
+
+/** CellState is how a running cell stands, and what can be done with it. */
+export interface CellState {
+  cell: string; // "shop-api/cache"
+  module: string;
+  summary: string; // a few words; "" where there is nothing to tell
+  level: Level;
+  figures: CellFigure[];
+  actions: CellAct[];
+}
+
+/** CellFigure is one number of a state. Its name ends in the unit ("bytes", "open_seconds"), or in _total where it only grows. */
+export interface CellFigure {
+  name: string;
+  help: string;
+  counter: boolean;
+  labels?: CellLabel[]; // tell figures of one name apart
+  value: number;
+}
+
+/** CellLabel is a label of a figure. */
+export interface CellLabel {
+  name: string;
+  value: string;
+}
+
+/** CellAct is something that can be done with a running cell. */
+export interface CellAct {
+  name: string;
+  title: string;
+  help: string;
+  arguments?: CellArgument[];
+}
+
+/** CellArgument is what an action wants to know. */
+export interface CellArgument {
+  name: string;
+  title: string;
+  help: string;
+  placeholder?: string;
+  required?: boolean;
+  // Recorded: what a person writes is a filter; the action gets the addresses of the recorded GET requests that match it.
+  recorded?: boolean;
+}
+
+/** CellAction asks for one: Arguments are by name, as written. */
+export interface CellAction {
+  cell: string;
+  action: string;
+  arguments: Record<string, string>;
 }
 
 /** Connections count those to targets, and what became of exchanges on them. */
@@ -561,6 +662,10 @@ export interface Backend {
   check(document: Document): Promise<Checked>;
   apply(request: ApplyRequest): Promise<Config>;
   figures(): Promise<Figures>;
+  /** The running cells that have a state or actions, in the order of the routes. */
+  cells(): Promise<CellState[]>;
+  /** Does something with a running cell and says in a sentence what was done; a Failure's `where` may be an argument. */
+  actOnCell(action: CellAction): Promise<string>;
   probe(request: RouteProbe): Promise<RouteAnswer>;
 
   ports(): Promise<Port[]>;

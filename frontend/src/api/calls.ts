@@ -1,9 +1,10 @@
 import {
-  Failure, type ApplyRequest, type Backend, type Catalogue, type Checked, type Config, type Document, type Exchange,
+  Failure, type ApplyRequest, type Backend, type Catalogue, type CellAction, type CellState, type Checked, type Config, type Document, type Exchange,
   type ExchangePage, type ExchangeQuery, type ExportRequest, type Figures, type Fronted, type News, type Place,
   type Port, type Preferences, type Problem, type Program, type Removal, type ReplayRequest, type RouteAnswer,
   type RouteProbe, type Selection, type Side, type Status, type TerminalLine,
 } from './backend';
+import { wholeCells, wholeFigures } from './whole';
 
 /**
  * What the two real backends have in common: every question is a call by name with at most one
@@ -43,7 +44,9 @@ export abstract class CallingBackend implements Backend {
   config = () => this.call<Config>('config');
   check = (document: Document) => this.call<Checked>('check', document);
   apply = (request: ApplyRequest) => this.call<Config>('apply', request);
-  figures = () => this.call<Figures>('figures');
+  figures = async () => wholeFigures(await this.call<Figures>('figures'));
+  cells = async () => wholeCells(await this.call<CellState[] | null>('cells'));
+  actOnCell = (action: CellAction) => this.call<string>('actOnCell', action);
   probe = (request: RouteProbe) => this.call<RouteAnswer>('probe', request);
 
   ports = () => this.call<Port[]>('ports');

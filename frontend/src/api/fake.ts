@@ -1,9 +1,11 @@
 import {
-  Failure, type ApplyRequest, type Backend, type Catalogue, type Checked, type Config, type Demo, type Document,
+  Failure, type ApplyRequest, type Backend, type Catalogue, type CellAction, type CellState, type Checked, type Config,
+  type Demo, type Document,
   type Exchange, type ExchangePage, type ExchangeQuery, type ExportRequest, type Figures, type Fronted, type News,
   type Place, type Port, type Preferences, type Problem, type Program, type Removal, type ReplayRequest,
   type RouteAnswer, type RouteProbe, type Row, type Selection, type Side, type Status, type TerminalLine,
 } from './backend';
+import * as cells from './fakecells';
 import * as data from './fakedata';
 
 export const noNews: News = {
@@ -28,6 +30,7 @@ export class FakeBackend implements Backend {
   theConfig: Config = data.config();
   theCatalogue: Catalogue = data.catalogue;
   theFigures: Figures = data.figures();
+  theCells: CellState[] = cells.cells();
   thePorts: Port[] = data.ports();
   thePrograms: Program[] = data.programs();
   thePreferences: Preferences = { theme: 'dark', rowHeight: 'compact', pages: {} };
@@ -193,6 +196,14 @@ export class FakeBackend implements Backend {
     return this.#called('figures', null, () => this.theFigures);
   }
 
+  async cells(): Promise<CellState[]> {
+    return this.#called('cells', null, () => this.theCells);
+  }
+
+  async actOnCell(action: CellAction): Promise<string> {
+    return this.#called('actOnCell', action, () => cells.done(this.theCells, action));
+  }
+
   async probe(request: RouteProbe): Promise<RouteAnswer> {
     return this.#called('probe', request, () => {
       const takes = request.url.includes('/v1/') ? 'shop-api' : 'shop-web';
@@ -271,7 +282,7 @@ export class FakeBackend implements Backend {
 
   /** Enough of the filter language: words, and comparisons of status, method, host and path, joined by "and". */
   #matching(filter: string): Row[] {
-    const parts = filter.split(/\s+and\s+/).map((part) => part.trim()).filter((part) => part !== '');
+    const parts = filter.split(/\s+and\s+/).map((part) => part.replace(/^[(\s]+|[)\s]+$/g, '')).filter((part) => part !== '');
     return this.rows.filter((row) => parts.every((part) => fits(row, part)));
   }
 

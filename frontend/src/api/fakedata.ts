@@ -1,7 +1,7 @@
 // A small shop for tests and for looking at the window without a backend.
 import type {
-  Catalogue, Config, Connection, Connections, Document, Exchange, Figures, Message, Module, Port, Program, Row, SchemaField,
-  Status, Step,
+  Catalogue, Config, Connection, Connections, Document, Exchange, Figures, Latency, Message, Module, Port, Program, Row,
+  SchemaField, Status, Step, TargetFigure,
 } from './backend';
 
 /** Saturday 22 November 2025, 14:02:11 UTC: every fake exchange starts after it. */
@@ -233,6 +233,20 @@ export function status(exchanges: number): Status {
   };
 }
 
+/** A target that is well and was never anything else. */
+function target(address: string, of: Connections): TargetFigure {
+  return {
+    target: address, connections: of, state: 'healthy', reason: '', since: '', weight: 1, effectiveWeight: 1, inFlight: of.inUse, latency: 18_400,
+    ejections: 0, backup: false, history: [],
+  };
+}
+
+/** Nothing in the last ten minutes took longer than five times p99, in microseconds. */
+export function latency(name: string, p99: number): Latency {
+  const over = (count: number, times: number) => ({ count, p50: p99 * 0.3 * times, p90: p99 * 0.7 * times, p99: p99 * times, p999: p99 * 2.5 * times });
+  return { name, tenSeconds: over(32, 1), minute: over(190, 1.2), tenMinutes: over(1_204, 2) };
+}
+
 export function figures(): Figures {
   const cell = (name: string, acted: number, share: number) => ({ cell: name, seen: 1_204, acted, failed: 0, rate: 3.2, share });
   return {
@@ -247,10 +261,12 @@ export function figures(): Figures {
       { pool: '', connections: connections(0, 0), targets: [] },
       {
         pool: 'shop', connections: connections(12, 3, 1),
-        targets: [{ target: '127.0.0.1:3000', connections: connections(8, 2, 1) }, { target: '127.0.0.1:3001', connections: connections(4, 1) }],
+        targets: [target('127.0.0.1:3000', connections(8, 2, 1)), target('127.0.0.1:3001', connections(4, 1))],
       },
       { pool: 'web', connections: connections(1, 1), targets: [] },
     ],
+    states: [],
+    latencies: ['', 'route/shop-api', 'upstream/shop', 'shop-api/headers'].map((name, i) => latency(name, 4_100 - 900 * i)),
   };
 }
 

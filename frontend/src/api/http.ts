@@ -1,5 +1,6 @@
 import { Failure, type ExportRequest, type News } from './backend';
 import { CallingBackend, failure, isProblem } from './calls';
+import { wholeNews } from './whole';
 
 const firstPauseMillis = 500;
 const longestPauseMillis = 10_000;
@@ -45,7 +46,7 @@ export class HttpBackend extends CallingBackend {
         pause = firstPauseMillis;
         connected(true);
       };
-      source.onmessage = (event: MessageEvent<string>) => hear(JSON.parse(event.data) as News);
+      source.onmessage = (event: MessageEvent<string>) => hear(wholeNews(JSON.parse(event.data) as News));
       // A browser gives up for good on an answer that is no stream: begin anew, ever more slowly.
       source.onerror = () => {
         source?.close();

@@ -2,6 +2,7 @@ import * as desktop from '../../wailsjs/go/desktop/Desktop';
 import { EventsOn } from '../../wailsjs/runtime/runtime';
 import { Failure, type Backend, type ExportRequest, type News } from './backend';
 import { CallingBackend, failure, isProblem } from './calls';
+import { wholeNews } from './whole';
 
 const newsEvent = 'news';
 
@@ -56,7 +57,7 @@ export class WailsBackend extends CallingBackend {
 
   listen(hear: (news: News) => void, connected: (yes: boolean) => void): () => void {
     connected(true); // the same process: it is always there
-    return EventsOn(newsEvent, hear);
+    return EventsOn(newsEvent, (news: News) => hear(wholeNews(news)));
   }
 }
 

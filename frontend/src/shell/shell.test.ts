@@ -200,12 +200,29 @@ describe('what is wrong', () => {
 
   it('stands in the status bar as well, and figures are told as people say them', async () => {
     backend.theStatus = { ...backend.theStatus, exchanges: 1, rate: 0.4, p99: 3_020, lost: 2, recording: false, warnings: ['The disk is full.'] };
-    backend.emit({ status: backend.theStatus });
+    backend.emit({ status: backend.theStatus, figures: { ...backend.theFigures, latencies: [] } });
     render(StatusBar, { shell });
     const bar = screen.getByRole('contentinfo');
     for (const words of ['1 exchange', '0.4 req/s', 'p99 3.02 s', 'lost 2', 'not recording', '1 notice']) expect(bar).toHaveTextContent(words);
     screen.getByRole('button', { name: '127.0.0.1:8080' }).click();
     await vi.waitUntil(() => backend.clipboard === '127.0.0.1:8080');
+  });
+});
+
+describe('the time of exchanges in the status bar', () => {
+  it('is the median and the slowest hundredth of the last ten seconds, and all of it on hover', () => {
+    render(StatusBar, { shell });
+    const [said] = screen.getByRole('contentinfo').querySelectorAll('.latency');
+    expect(said).toHaveTextContent(/p50 1\.2 ms\s*p99 4\.1 ms/);
+    expect(said?.getAttribute('title')).toMatch(/^Time of exchanges\n10 s: p50 1\.2 ms, .*of 32\n1 min: .*\n10 min: /);
+  });
+
+  it('is a dash while none came', () => {
+    const [all] = backend.theFigures.latencies;
+    if (!all) throw new Error('there is no latency');
+    backend.emit({ figures: { ...backend.theFigures, latencies: [{ ...all, tenSeconds: { ...all.tenSeconds, count: 0 } }] } });
+    render(StatusBar, { shell });
+    expect(screen.getByRole('contentinfo')).toHaveTextContent(/p50 –\s*p99 –/);
   });
 });
 

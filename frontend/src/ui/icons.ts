@@ -42,6 +42,7 @@ import Eraser from '@lucide/svelte/icons/eraser';
 import ExternalLink from '@lucide/svelte/icons/external-link';
 import Eye from '@lucide/svelte/icons/eye';
 import File from '@lucide/svelte/icons/file';
+import FileArchive from '@lucide/svelte/icons/file-archive';
 import FileCode from '@lucide/svelte/icons/file-code';
 import FileText from '@lucide/svelte/icons/file-text';
 import FileUp from '@lucide/svelte/icons/file-up';
@@ -176,6 +177,7 @@ export const icons: Record<string, Component<Props>> = {
   'external-link': ExternalLink,
   eye: Eye,
   file: File,
+  'file-archive': FileArchive,
   'file-code': FileCode,
   'file-text': FileText,
   'file-up': FileUp,

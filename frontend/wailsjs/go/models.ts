@@ -76,6 +76,24 @@ export namespace core {
 	    limits: schema.Field[];
 	    tls: schema.Field[];
 	}
+	export interface CellAction {
+	    cell: string;
+	    action: string;
+	    arguments: {[key: string]: string};
+	}
+	export interface CellMood {
+	    cell: string;
+	    summary: string;
+	    level: string;
+	}
+	export interface CellState {
+	    cell: string;
+	    module: string;
+	    summary: string;
+	    level: string;
+	    figures: policy.Figure[];
+	    actions: policy.Action[];
+	}
 	export interface Explained {
 	    route: string;
 	    cell: string;
@@ -228,9 +246,37 @@ export namespace core {
 	    rate: number;
 	    share: number;
 	}
+	export interface Quantiles {
+	    count: number;
+	    p50: number;
+	    p90: number;
+	    p99: number;
+	    p999: number;
+	}
+	export interface Latency {
+	    name: string;
+	    tenSeconds: Quantiles;
+	    minute: Quantiles;
+	    tenMinutes: Quantiles;
+	}
+	export interface HealthChange {
+	    at: string;
+	    state: string;
+	    reason: string;
+	}
 	export interface TargetFigure {
 	    target: string;
 	    connections: Connections;
+	    state: string;
+	    reason: string;
+	    since: string;
+	    weight: number;
+	    effectiveWeight: number;
+	    inFlight: number;
+	    latency: number;
+	    ejections: number;
+	    backup: boolean;
+	    history: HealthChange[];
 	}
 	export interface PoolFigure {
 	    pool: string;
@@ -248,12 +294,16 @@ export namespace core {
 	    clients: number;
 	    doors: Doors;
 	    pools: PoolFigure[];
+	    states: CellMood[];
+	    latencies: Latency[];
 	}
 	export interface Fronted {
 	    route: string;
 	    url: string;
 	    revision: string;
 	}
+	
+	
 	export interface Listener {
 	    address: string;
 	    accept: string[];
@@ -289,6 +339,7 @@ export namespace core {
 	    running: boolean;
 	    requests: number;
 	}
+	
 	export interface Removal {
 	    token: number;
 	    count: number;
@@ -378,6 +429,37 @@ export namespace flow {
 	    mocked: boolean;
 	    replayOf: number;
 	    cells: string;
+	}
+
+}
+
+export namespace policy {
+	
+	export interface Argument {
+	    name: string;
+	    title: string;
+	    help: string;
+	    placeholder?: string;
+	    required?: boolean;
+	    recorded?: boolean;
+	}
+	export interface Action {
+	    name: string;
+	    title: string;
+	    help: string;
+	    arguments?: Argument[];
+	}
+	
+	export interface Label {
+	    name: string;
+	    value: string;
+	}
+	export interface Figure {
+	    name: string;
+	    help: string;
+	    counter: boolean;
+	    labels?: Label[];
+	    value: number;
 	}
 
 }

@@ -1,12 +1,17 @@
-import type { Backend, Catalogue, Checked, Config, Document, Exchange, Explained, Place, PoolFigure, Problem, RouteAnswer, Row } from '../../api/backend';
+import type { Backend, Catalogue, Checked, Config, Document, Exchange, Explained, Latency, Place, PoolFigure, Problem, RouteAnswer, Row } from '../../api/backend';
 import { Failure } from '../../api/backend';
+import { latencyOf } from '../../api/latency';
 import type { Live } from '../../api/live.svelte';
 import type { Memory } from '../../api/memory.svelte';
 import type { Action } from '../../ui/action';
 import type { Toasts } from '../../ui/toasts.svelte';
+import { Acting } from './acting.svelte';
+import { Clock } from './clock.svelte';
 import * as draft from './draft';
 import type { CellRef } from './draft';
-import { placeOf, scene, type Hex, type Scene } from './scene';
+import type { Hex } from './hex';
+import { Now } from './now.svelte';
+import { placeOf, scene, type Scene } from './scene';
 
 export interface Links {
   openExchange(seq: number): void;
@@ -53,11 +58,17 @@ export class Comb {
   probeError = $state<string | null>(null);
   last = $state.raw<Row[]>([]);
 
+  readonly clock = new Clock();
+  readonly now: Now;
+  readonly acting: Acting;
+
   private begun = false; // a route was chosen, if only by the first load
   private checkTimer: ReturnType<typeof setTimeout> | undefined;
   private checks = 0;
 
   constructor(private readonly o: { backend: Backend; live: Live; toasts: Toasts; links: Links; memory?: Memory }) {
+    this.now = new Now(o.backend);
+    this.acting = new Acting(o.backend, o.toasts, () => void this.now.ask());
     o.live.onNews((news) => {
       if (news.revision !== '' && news.revision !== this.config?.revision) void this.reload();
       if (news.reset) this.last = [];
@@ -81,7 +92,7 @@ export class Comb {
     if (this.document === null) return null;
     return scene({
       document: this.document, catalogue: this.catalogue, route: this.route, figures: this.o.live.figures,
-      problems: this.problems, edited: (ref) => this.isEdited(ref), exchange: this.exchange,
+      problems: this.problems, edited: (ref) => this.isEdited(ref), exchange: this.exchange, now: () => this.clock.now,
       listener: this.o.live.status?.listeners.find((l) => l.problem === '')?.address ?? '',
     });
   });
@@ -346,6 +357,16 @@ export class Comb {
   /** What a pool has of connections; undefined before the first figures. */
   poolFigure(name: string): PoolFigure | undefined {
     return this.o.live.figures?.pools.find((p) => p.pool === name);
+  }
+
+  /** How long exchanges took at a cell, a pool or a route, by its name among the latencies. */
+  latency(name: string): Latency | undefined {
+    return latencyOf(this.o.live.figures, name);
+  }
+
+  /** Whether figures have come yet. */
+  get counted(): boolean {
+    return this.o.live.figures !== null;
   }
 
   cellPlace(ref: CellRef): string {

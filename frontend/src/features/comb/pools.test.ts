@@ -4,7 +4,8 @@ import type { Document, Exchange } from '../../api/backend';
 import { config, connections, exchange, row } from '../../api/fakedata';
 import HexCell from './HexCell.svelte';
 import { connectionsText, faultsText, unverified } from './pools';
-import { addressOf, scene, type Material } from './scene';
+import { scene, type Material } from './scene';
+import { addressOf } from './targets';
 
 const shop = (): Document => config().document;
 
@@ -16,7 +17,7 @@ const open = (doc: Document): Document => ({
 
 const material = (doc: Document, x: Exchange | null = null): Material => ({
   document: doc, catalogue: { modules: [], upstream: [], capture: [], forward: [], limits: [], tls: [] } as unknown as Material['catalogue'],
-  route: doc.routes.find((r) => r.to === 'shop') ?? null, figures: null, problems: [], edited: () => false, exchange: x, listener: '',
+  route: doc.routes.find((r) => r.to === 'shop') ?? null, figures: null, problems: [], edited: () => false, exchange: x, now: () => 0, listener: '',
 });
 
 const notVerified = (): Exchange => {

@@ -3,31 +3,10 @@
 
 import type { Catalogue, Cell, Document, Exchange, Figure, Figures, Module, Problem, Route, Step } from '../../api/backend';
 import type { CellRef } from './draft';
-import { fan, nth, wave, type Spot } from './geometry';
+import { fan, nth, wave } from './geometry';
+import { blank, perSecond, type Hex } from './hex';
 import { unverified } from './pools';
-
-export type Kind = 'client' | 'listener' | 'cell' | 'pool' | 'target' | 'end';
-export type Look = 'on' | 'off' | 'error' | 'acting' | 'acted' | 'answered' | 'passed' | 'skipped' | 'unreached';
-
-/** One hexagon. */
-export interface Hex extends Spot {
-  key: string;
-  kind: Kind;
-  ref: CellRef | null; // of a cell
-  icon: string;
-  stage: string; // "edge" for what is no module
-  name: string;
-  wire: boolean; // its name came off the wire
-  figure: string;
-  share: number; // 0 to 1: of recent exchanges, those it acted on
-  rate: number; // exchanges a second that came by
-  look: Look;
-  lamp: '' | 'up' | 'down';
-  edited: boolean;
-  unverified: boolean; // it takes any certificate
-  verdict: string; // over one exchange
-  time: string;
-}
+import { addressOf, liveTargets, shortAddress, targetsOf } from './targets';
 
 /** The path, then the targets beside its end. */
 export interface Scene {
@@ -47,6 +26,7 @@ export interface Material {
   problems: Problem[];
   edited: (ref: CellRef) => boolean;
   exchange: Exchange | null;
+  now: () => number; // milliseconds of Unix; asked where something is told by how long it lasts
   listener: string; // the first address that is bound; "" while none is
 }
 
@@ -66,13 +46,6 @@ export function scene(m: Material): Scene {
   const targets = beside.map((h, i) => ({ ...h, ...nth(spots, i) }));
   const end = m.exchange === null ? path.length - 1 : Math.max(0, path.findLastIndex((h) => h.look !== 'unreached' && h.look !== 'off'));
   return { path, targets, left: path.map((_, i) => nth(path, Math.min(i + 1, path.length - 1)).rate), end, answered: m.exchange === null ? '' : flag(m.exchange) };
-}
-
-function blank(key: string, kind: Kind, name: string): Hex {
-  return {
-    key, kind, name, q: 0, r: 0, ref: null, icon: '', stage: 'edge', wire: false, figure: '', share: 0, rate: 0,
-    look: 'on', lamp: '', edited: false, unverified: false, verdict: '', time: '',
-  };
 }
 
 function cellsWithRefs({ document, route }: Material): { cell: Cell; ref: CellRef }[] {
@@ -97,7 +70,7 @@ function liveCell(m: Material, cell: Cell, ref: CellRef, f: Figure | undefined):
   const bad = problemOf(m, ref);
   const hex: Hex = {
     ...blank(figureName(ref), 'cell', module?.title ?? cell.use), ref, icon: module?.icon ?? 'circle-help', stage: module?.stage ?? 'edge',
-    share: f?.share ?? 0, rate: f?.rate ?? 0, edited: m.edited(ref), figure: cell.off ? 'off' : figureText(module, f),
+    share: f?.share ?? 0, rate: f?.rate ?? 0, edited: m.edited(ref), figure: cell.off ? 'off' : figureText(module, f), ...(cell.off ? {} : moodOf(m, figureName(ref))),
   };
   hex.look = bad !== undefined ? 'error' : cell.off ? 'off' : hex.rate * hex.share > 0 ? 'acting' : 'on';
   if (bad !== undefined) hex.figure = 'needs attention';
@@ -109,53 +82,23 @@ function livePool(m: Material, figures: Map<string, Figure>): Hex[] {
     return [{ ...blank('end', 'end', 'End'), icon: 'circle-stop', figure: 'answered before' }];
   }
   const name = m.route?.to ?? '';
-  const f = figures.get(`upstream/${name}`);
+  const rate = figures.get(`upstream/${name}`)?.rate ?? 0;
   const missing = m.route !== null && !m.document.upstreams.some((u) => u.name === name);
   const pool: Hex = {
     ...blank(`upstream/${name}`, 'pool', m.route === null ? 'Anywhere' : name), icon: m.route === null ? 'globe' : 'share-2', stage: 'balance',
-    figure: missing ? 'no such pool' : m.route === null ? 'where they ask' : `pool, ${perSecond(f?.rate ?? 0)}`,
-    share: f?.rate ? 1 : 0, rate: f?.rate ?? 0, look: missing ? 'error' : 'on', unverified: unverified(m.document, name),
+    figure: missing ? 'no such pool' : m.route === null ? 'where they ask' : `pool, ${perSecond(rate)}`,
+    share: rate > 0 ? 1 : 0, rate, look: missing ? 'error' : 'on', unverified: unverified(m.document, name), ...moodOf(m, `upstream/${name}`),
   };
-  const targets = m.route === null ? [] : targetsOf(m.document, name);
-  return [pool, ...targets.map((url) => liveTarget(name, url, figures, f?.rate ?? 0))];
+  if (m.route === null) return [pool];
+  const running = m.figures?.pools.find((p) => p.pool === name);
+  return [pool, ...liveTargets({ document: m.document, pool: name, figures, running, rate, now: m.now })];
 }
 
-function liveTarget(pool: string, url: string, figures: Map<string, Figure>, all: number): Hex {
-  const address = addressOf(url);
-  const f = figures.get(`upstream/${pool}/${address}`);
-  const down = f !== undefined && f.rate > 0 && f.share < 0.5;
-  const share = all > 0 ? (f?.rate ?? 0) / all : 0;
-  return {
-    ...blank(`target/${url}`, 'target', shortAddress(address)), icon: url === 'demo:' ? 'box' : 'server', stage: 'balance', wire: url !== 'demo:',
-    figure: f === undefined || f.seen === 0 ? 'not used yet' : down ? 'failing' : `${perSecond(f.rate)}`,
-    share, rate: f?.rate ?? 0, lamp: down ? 'down' : f === undefined || f.seen === 0 ? '' : 'up', look: down ? 'error' : 'on',
-  };
+/** What a running cell says of itself, in brief. */
+function moodOf(m: Material, cell: string): Pick<Hex, 'mood' | 'level'> {
+  const mood = m.figures?.states.find((one) => one.cell === cell);
+  return { mood: mood?.summary ?? '', level: mood?.level ?? 'calm' };
 }
-
-export function targetsOf(doc: Document, pool: string): string[] {
-  const targets = doc.upstreams.find((u) => u.name === pool)?.settings.targets;
-  if (!Array.isArray(targets)) return [];
-  return targets.map((t: unknown) => (typeof t === 'string' ? t : String((t as { url?: unknown }).url ?? '')));
-}
-
-/** host:port of a target's URL, as figures name it. */
-export function addressOf(url: string): string {
-  if (url === 'demo:') return 'demo';
-  if (url.startsWith('unix:')) return url.replace(/^unix:\/\/(?=\/)/, 'unix:');
-  try {
-    const u = new URL(url);
-    return `${u.hostname}:${u.port || (u.protocol === 'https:' ? '443' : '80')}`;
-  } catch {
-    return url;
-  }
-}
-
-/** Local addresses are told by their port. */
-const shortAddress = (address: string) => {
-  const local = /^(localhost|127\.0\.0\.1|\[::1\]):(\d+)$/.exec(address);
-  if (address.startsWith('unix:')) return address.slice(address.lastIndexOf('/') + 1);
-  return local ? `:${local[2]}` : address === 'demo' ? 'Demo API' : address;
-};
 
 /** As bound: the document may leave the choice of the port to the system. */
 const portOf = (m: Material) => `:${(m.listener || m.document.listen[0]?.address || '?').split(':').at(-1)}`;
@@ -181,7 +124,6 @@ function figureText(module: Module | undefined, f: Figure | undefined): string {
 
 const count = (n: number) => n.toLocaleString('en');
 const percent = (n: number) => `${(n * 100).toFixed(n < 0.1 ? 1 : 0)} %`;
-export const perSecond = (n: number) => `${n >= 10 || n === 0 ? Math.round(n).toLocaleString('en') : n.toFixed(1)}/s`;
 
 /** The same hexes, with what each did to one exchange. */
 function overlay(m: Material, x: Exchange): Hex[] {

@@ -4,12 +4,12 @@ import { exchange, row } from '../../api/fakedata';
 import { columnsFor, template } from './columns';
 import { cookies, credentials, query } from './decoded';
 import { changes, difference, fieldsBefore, setByCells } from './deltas';
-import { before, chipAt, comparison, conditions, ended, joinable, joined, quoted } from './expression';
+import { before, chipAt, comparison, conditions, ended, joinable, joined, quoted } from '../../form/filter/expression';
 import { headerHelp } from './headerhelp';
 import { strip } from './rows';
 import { Scroller } from './scroller.svelte';
 import { stripPaths, stripSpoken } from './strip';
-import { suggest, unfinished, withSign } from './suggest';
+import { suggest, unfinished, withSign } from '../../form/filter/suggest';
 import { phases, ran, totals, totalsText } from './timing';
 import { gist, telling } from './verdicts';
 

@@ -57,12 +57,6 @@ export function size(bytes: number): string {
   return `${value < 99.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-/** Microseconds as a person reads them: "3 µs", "0.3 ms", "18 ms", "3.02 s". */
-export function micros(n: number): string {
-  if (n < 0) return '–';
-  return n > 0 && n < 100 ? `${Math.round(n)} µs` : duration(n / 1_000);
-}
-
 /** What the time column says: a running one counts. */
 export function elapsed(row: Row, now: number): string {
   if (row.micros >= 0) return duration(row.micros / 1_000);

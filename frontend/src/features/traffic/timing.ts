@@ -1,6 +1,6 @@
 // Where the time of an exchange went.
 import type { Exchange, Step, Timing } from '../../api/backend';
-import { micros } from './rows';
+import { micros } from '../../api/format';
 
 export interface Phase {
   name: string;

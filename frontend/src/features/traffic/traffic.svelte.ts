@@ -7,7 +7,7 @@ import type { Toasts } from '../../ui/toasts.svelte';
 import { trafficActions } from './actions';
 import { Choice, type How } from './choice.svelte';
 import { Detail, tabs, type Tab } from './detail.svelte';
-import { FilterText } from './filter.svelte';
+import { FilterText } from '../../form/filter/filter.svelte';
 import { Pages, said } from './pages.svelte';
 import { Resend } from './resend.svelte';
 import { Scroller } from './scroller.svelte';

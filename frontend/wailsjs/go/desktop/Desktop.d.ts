@@ -3,9 +3,13 @@
 import {core} from '../models';
 import {config} from '../models';
 
+export function ActOnCell(arg1:core.CellAction):Promise<string>;
+
 export function Apply(arg1:core.ApplyRequest):Promise<core.Config>;
 
 export function Catalogue():Promise<core.Catalogue>;
+
+export function Cells():Promise<Array<core.CellState>>;
 
 export function Check(arg1:config.Document):Promise<core.Checked>;
 

@@ -1,5 +1,5 @@
 import { Failure, type Backend } from '../../api/backend';
-import { said } from './pages.svelte';
+import { wordsOf } from '../../api/calls';
 
 const SETTLE = 180; // ms without a keystroke
 
@@ -50,7 +50,7 @@ export class FilterText {
       if (wanted !== '') await this.#backend.checkFilter(wanted);
     } catch (error) {
       if (check !== this.#checks) return;
-      this.problem = { message: said(error), column: error instanceof Failure ? error.problem.column : 0 };
+      this.problem = { message: wordsOf(error), column: error instanceof Failure ? error.problem.column : 0 };
       return;
     }
     if (check !== this.#checks) return;
