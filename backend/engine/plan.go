@@ -352,8 +352,8 @@ func (p *Plan) close() {
 // heldBody keeps the plan of a response alive until its body was consumed.
 type heldBody struct {
 	io.ReadCloser
-	plan *Plan
-	once sync.Once
+	plan   *Plan
+	closed atomic.Bool
 }
 
 // Ready tells that a Read does not wait.
@@ -361,7 +361,9 @@ func (b *heldBody) Ready() bool { return flow.Ready(b.ReadCloser) }
 
 func (b *heldBody) Close() error {
 	err := b.ReadCloser.Close()
-	b.once.Do(b.plan.release)
+	if !b.closed.Swap(true) {
+		b.plan.release()
+	}
 	return err
 }
 

@@ -112,14 +112,6 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
-// reopen makes b, which there was none of and is closed, that of another request.
-func (b *requestBody) reopen() {
-	b.mu.Lock()
-	b.closed = false
-	b.mu.Unlock()
-	b.complete.Store(false)
-}
-
 const (
 	// drainBytes of a request's body are read although nobody asked for them, so that the connection
 	// can be used again and the request be shown whole.

@@ -44,18 +44,16 @@ func (s *span) cancel() {
 	}
 }
 
-// forgotten tells that nobody can learn of the end of s, which is over, but who asks for it by Err.
-func (s *span) forgotten() bool {
+// reopen makes s, which is over, the span of another exchange, unless somebody may have learned of its
+// end otherwise than by asking Err.
+func (s *span) reopen() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.done == nil && s.followed == 0
-}
-
-// reopen makes s, which is forgotten, that of another exchange.
-func (s *span) reopen() {
-	s.mu.Lock()
+	if s.done != nil || s.followed > 0 {
+		return false
+	}
 	s.over.Store(false)
-	s.mu.Unlock()
+	return true
 }
 
 // AfterFunc has f run in a goroutine of its own once the span is over, unless stop comes first, which

@@ -144,22 +144,18 @@ func (t *turn) run() (again bool) {
 	t.admitted = true
 	t.open()
 	again = t.answer(c.server.options.Handler.Handle(&t.x))
-	if again && t.reusable() {
+	if again && t.head.Length == 0 && t.ctx.reopen() {
 		t.reset()
 		c.spare = t
 	}
 	return again
 }
 
-// reusable tells that nobody holds anything of t after its end: no reader of the request's body, and
+// reset makes t, of which nobody holds anything, ready for newTurn: no reader of the request's body, and
 // nobody who waits for the end of its context.
-func (t *turn) reusable() bool { return t.head.Length == 0 && t.ctx.forgotten() }
-
-// reset makes t ready for newTurn.
 func (t *turn) reset() {
 	t.x.Release()
-	t.ctx.reopen()
-	t.body.reopen()
+	t.body.complete.Store(false)
 	t.head, t.complete = nil, false
 }
 
@@ -239,7 +235,9 @@ func (t *turn) close(r *flow.Response) {
 	if t.complete && t.head.Length != 0 && !t.body.touched.Load() && t.readable() {
 		t.readUnasked()
 	}
-	_ = t.body.Close()
+	if t.head.Length != 0 {
+		_ = t.body.Close()
+	}
 	closeAll(x, r)
 	t.ctx.cancel()
 	c.in.unwatch()
