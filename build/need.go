@@ -55,6 +55,7 @@ func testNeeds() []need {
 		onLinux(program("import", "takes the picture of the real window", "imagemagick", "", "")),
 		onLinux(program("dbus-run-session", "the real window wants a session bus", "dbus", "", "")),
 		onLinux(program("openssl", "is a TLS server in the journeys", "openssl", "", "")),
+		onLinux(program("brotli", "reads what was compressed", "brotli", "", "")),
 		onLinux(program("redis-server", "is what several share in the tests", "redis-server", "", "")),
 		onLinux(program("memcached", "is what several share in the tests", "memcached", "", "")),
 		onLinux(program("promtool", "checks the metrics", "prometheus", "", "")),

@@ -302,14 +302,14 @@ func onPipe(t *testing.T, l Listener, peer string, s Settings, log io.Writer, ha
 	server := New(Options{Handler: handler, Log: slog.New(slog.NewTextHandler(log, nil))})
 	server.rules.Store(&rules{pass: newPatterns(), trusted: s.Trusted})
 	near, far := net.Pipe()
+	talk := newTalk(t, near)
+	if err := near.SetDeadline(time.Time{}); err != nil { // while the server cannot have closed it
+		t.Fatal(err)
+	}
 	b := &bound{address: l.Address}
 	b.ways.Store(w)
 	server.places.take(nil)
 	server.take(b, from{far, peer})
-	talk := newTalk(t, near)
-	if err := near.SetDeadline(time.Time{}); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
 		_ = near.Close()
 		if err := server.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
