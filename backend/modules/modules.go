@@ -3,6 +3,7 @@ package modules
 
 import (
 	"proxycache/backend/modules/breaker"
+	"proxycache/backend/modules/cache"
 	"proxycache/backend/modules/compress"
 	"proxycache/backend/modules/fault"
 	"proxycache/backend/modules/headers"
@@ -20,6 +21,7 @@ var all = []policy.Module{
 	fault.Module,
 	headers.Module,
 	compress.Module,
+	cache.Module,
 	mock.Module,
 	retry.Module,
 	breaker.Module,

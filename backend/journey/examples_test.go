@@ -1,0 +1,96 @@
+package journey
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// asked is one request to an example and what must come of it.
+type asked struct {
+	send string // as in a story
+	want string
+	did  []string // steps of the trail that must be there
+}
+
+// examples are what the files of docs/examples are said to do.
+var examples = map[string][]asked{
+	"microservices.toml": {
+		{"GET /cart\nHost: shop.localhost:8080", "200\n\nGET /cart\nX-Request-Id: (any)", []string{"common/requestid changed", "shop/retry passed", "upstream/shop picked"}},
+		{"GET /me\nHost: users.localhost:8080", "200", []string{"users/breaker passed", "upstream/users picked"}},
+		{"GET /\nHost: web.localhost:8080", "200", []string{"upstream/web picked"}},
+		{"GET /\nHost: other.localhost", "404", nil},
+	},
+	"api-gateway.toml": {
+		{"GET /v1/items?set=Cache-Control:max-age=60\nHost: api.localhost\nX-API-Key: a", "200\nRateLimit: (any)\nRateLimit-Policy: (any)", []string{"api/cache passed", "upstream/api picked"}},
+		{"GET /v1/items?set=Cache-Control:max-age=60\nHost: api.localhost\nX-API-Key: b", "200\nAge: (any)\nCache-Status: (any)", []string{"api/cache answered"}},
+		{"POST /v1/items\nHost: api.localhost\nX-API-Key: b\n\nbody", "200", []string{"api/cache skipped, when: method in (GET, HEAD)"}},
+		{"GET /elsewhere\nHost: api.localhost", "404\n\nThere is nothing here. The API begins at /v1/.", []string{"rest/mock answered"}},
+	},
+	"static-site.toml": {
+		{"GET /page\nHost: site.localhost", "200\nServer: (none)\nX-Content-Type-Options: nosniff", []string{"site/cache passed", "upstream/site picked"}},
+		{"GET /page?utm_source=mail\nHost: site.localhost", "200\nX-Content-Type-Options: nosniff\nAge: (any)", []string{"site/cache answered"}},
+		{"GET /big?size=5000\nHost: site.localhost\nAccept-Encoding: gzip", "200\nContent-Encoding: gzip\nVary: Accept-Encoding", []string{"site/compress changed"}},
+	},
+}
+
+var (
+	exampleTarget = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+	exampleListen = regexp.MustCompile(`address = "127\.0\.0\.1:\d+"`)
+)
+
+func TestExamplesDoWhatTheySay(t *testing.T) {
+	files, err := filepath.Glob("../../docs/examples/*.toml")
+	if err != nil || len(files) != len(examples) {
+		t.Fatalf("%d examples are told of, there are %v, %v", len(examples), files, err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := openExample(t, string(text))
+			for i, one := range examples[filepath.Base(file)] {
+				answer, body := send(t, h, one.send+"\n")
+				body = regexp.MustCompile(`X-Request-Id: .+`).ReplaceAllString(body, "X-Request-Id: (any)")
+				compare(t, i+1, one.want+"\n", answer, body)
+				did := strings.Split(trail(h.finished("", i+1)), "\n")
+				for _, step := range one.did {
+					if !slices.Contains(did, step) {
+						t.Errorf("exchange %d: its trail has no %q: %q", i+1, step, did)
+					}
+				}
+			}
+		})
+	}
+}
+
+// openExample runs an example as it stands, but for its addresses: each server of it is a mirror.
+func openExample(t *testing.T, text string) *house {
+	t.Helper()
+	servers := map[string]string{}
+	text = exampleTarget.ReplaceAllStringFunc(text, func(url string) string {
+		if servers[url] == "" {
+			s := httptest.NewServer(http.HandlerFunc(mirror))
+			t.Cleanup(s.Close)
+			servers[url] = s.URL
+		}
+		return servers[url]
+	})
+	dir := t.TempDir()
+	text = exampleListen.ReplaceAllString(text, `address = "127.0.0.1:0"`)
+	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, dir: dir}
+	h.start()
+	t.Cleanup(h.stop)
+	return h
+}
