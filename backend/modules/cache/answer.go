@@ -2,6 +2,7 @@ package cache
 
 import (
 	"io"
+	"sync"
 	"time"
 
 	"proxycache/backend/cachestore"
@@ -56,11 +57,22 @@ type lent struct {
 
 func whole(o *cachestore.Object) lent { return lent{o.Response, o.Body, 0, o.Body.Size()} }
 
-// give makes the answer to a from l, which it closes in the end: 200, 304, 206 or 416. status is the
-// member of Cache-Status.
-func (c *cache) give(a *asked, l lent, age time.Duration, now time.Time, t told) *flow.Response {
+// founds are those of exchanges that are over.
+var founds = sync.Pool{New: func() any { return new(found) }}
+
+// Release gives f to another exchange.
+func (f *found) Release() {
+	*f = found{}
+	founds.Put(f)
+}
+
+// give makes the answer of x to a from l, which it closes in the end: 200, 304, 206 or 416. status is
+// the member of Cache-Status.
+func (c *cache) give(x *flow.Exchange, a *asked, l lent, age time.Duration, now time.Time, t told) *flow.Response {
 	r := l.head
-	f := &found{body: l.body, end: l.size - l.base}
+	f, _ := founds.Get().(*found)
+	x.Own(f)
+	f.body, f.end = l.body, l.size-l.base
 	f.Response = flow.Response{Status: r.Status, Reason: r.Reason, Proto: r.Proto, Body: flow.NoBody}
 	f.Header = f.fields[:0]
 	f.ContentLength = l.size

@@ -139,5 +139,5 @@ func (c *cache) staleForError(x *flow.Exchange, a *asked, l *looked, f *flight, 
 	}
 	age := ageAt(head, g.received)
 	t.ttl, t.timed = head.Lifetime-age, true
-	return c.give(a, whole(l.object), age, g.received, t)
+	return c.give(x, a, whole(l.object), age, g.received, t)
 }

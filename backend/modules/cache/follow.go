@@ -99,7 +99,7 @@ func (c *cache) brokenFor(x *flow.Exchange, a *asked, l *looked, d decision, f *
 	c.count.stale.Add(1)
 	c.note(x, "stale", "exchange "+formatInt(f.seq)+" fetched it, and the server failed; stale-if-error="+seconds(l.object.StaleIfError))
 	x.Verdict(flow.Answered)
-	return c.give(a, whole(l.object), age, now, told{fwd: "stale", collapsed: true, ttl: l.object.Lifetime - age, timed: true}), nil
+	return c.give(x, a, whole(l.object), age, now, told{fwd: "stale", collapsed: true, ttl: l.object.Lifetime - age, timed: true}), nil
 }
 
 // refreshLimit is how long a fetch in the background may take.

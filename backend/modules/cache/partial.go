@@ -34,7 +34,7 @@ func (c *cache) fromPart(x *flow.Exchange, a *asked, l *looked, now time.Time) *
 	x.Note("verdict", "hit")
 	x.Note("rule", "in the part that is stored ("+o.Header.Get("Content-Range")+"); "+d.why)
 	x.Verdict(flow.Answered)
-	return c.give(a, lent{o.Response, o.Body, have.first, size}, d.age, now, told{hit: true, ttl: d.left, timed: true})
+	return c.give(x, a, lent{o.Response, o.Body, have.first, size}, d.age, now, told{hit: true, ttl: d.left, timed: true})
 }
 
 // passPart hands a 206 on, and stores it: whole parts of a known size only (RFC 9111 §3.3).

@@ -176,7 +176,7 @@ func (c *cache) hit(x *flow.Exchange, a *asked, l *looked, d decision, now time.
 		x.Note("collapsed", "it waited for the fetch of exchange "+formatInt(a.behind))
 	}
 	x.Verdict(flow.Answered)
-	return c.give(a, whole(l.object), d.age, now, told{hit: true, ttl: d.left, timed: true})
+	return c.give(x, a, whole(l.object), d.age, now, told{hit: true, ttl: d.left, timed: true})
 }
 
 // onlyCached is the 504 for a request that wanted nothing but what is stored (RFC 9111 §5.2.1.7).

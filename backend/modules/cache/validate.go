@@ -38,7 +38,7 @@ func (c *cache) stillGood(x *flow.Exchange, a *asked, l *looked, d decision, f *
 	}
 	given := whole(l.object)
 	given.head = head
-	return c.give(a, given, age, g.received, t)
+	return c.give(x, a, given, age, g.received, t)
 }
 
 // freshen makes the stored response anew with the fields of g, and puts it in the place of the old one.
