@@ -46,7 +46,7 @@ to = "items"
 
   [[routes.cells]]
   use = "ratelimit"
-  limit = 2000
+  limit = 800
   window = "1s"
   key = "header:X-Client"
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"proxycache/backend/config"
 	"proxycache/backend/core"
 )
 
@@ -66,5 +67,63 @@ func TestACacheIsWarmedWithRecordedTraffic(t *testing.T) {
 	states, err := h.Cells(t.Context(), core.Nothing{})
 	if err != nil || len(states) != 1 || states[0].Cell != "all/cache" || states[0].Summary == "" || len(states[0].Actions) != 2 {
 		t.Errorf("the cells are %+v, %v", states, err)
+	}
+}
+
+const keeping = `
+[upstreams.mirror]
+targets = [{ url = "http://ORIGIN" }]
+
+[[routes]]
+name = "all"
+to = "mirror"
+
+  [[routes.cells]]
+  use = "ratelimit"
+  limit = 4
+  window = "1d"
+  key = "all"
+
+  [[routes.cells]]
+  use = "cache"
+
+  [[routes.cells]]
+  use = "breaker"
+  status_ratio = 0.5
+  minimum = 2
+  open_for = "1h"
+`
+
+// What a cell has learned outlives an edit of the configuration.
+func TestAnEditKeepsWhatCellsHaveLearned(t *testing.T) {
+	origin := httptest.NewServer(http.HandlerFunc(mirror))
+	t.Cleanup(origin.Close)
+	h := openHouse(t, strings.ReplaceAll(keeping, "ORIGIN", strings.TrimPrefix(origin.URL, "http://")))
+	ask := func(target string) *http.Response {
+		t.Helper()
+		answer, _ := send(t, h, "GET "+target+"\nHost: shop.localhost\n")
+		return answer
+	}
+	ask("/kept?set=Cache-Control:max-age=600")
+	ask("/bad?status=503")
+	ask("/bad?status=503")
+	h.change(func(doc *config.Document) {
+		doc.Routes = append([]config.Route{{Name: "other", When: `path = "/other"`, To: "mirror"}}, doc.Routes...)
+		doc.Routes[1].Cells = append(doc.Routes[1].Cells, config.Cell{ID: "fault", Use: "fault", Settings: config.Settings{"percent": 0.0}})
+	})
+	if got := ask("/kept?set=Cache-Control:max-age=600").Header.Get("Cache-Status"); !strings.Contains(got, "; hit") {
+		t.Errorf("what was kept is answered with Cache-Status %q", got)
+	}
+	if got := ask("/fifth").StatusCode; got != http.StatusTooManyRequests {
+		t.Errorf("the fifth request of four is answered with %d", got)
+	}
+	states, err := h.Cells(t.Context(), core.Nothing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range states {
+		if s.Module == "breaker" && (s.Level != "alarm" || !strings.Contains(s.Summary, "open")) {
+			t.Errorf("the breaker is %s: %s", s.Level, s.Summary)
+		}
 	}
 }

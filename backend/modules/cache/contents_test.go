@@ -165,7 +165,7 @@ func TestItsStateIsTold(t *testing.T) {
 				t.Errorf("%s is %v, want %v", name, got[name], want)
 			}
 		}
-		if s.Level != policy.Calm || !strings.HasPrefix(s.Summary, "1 response, 0.0 MiB of 64MiB, 50 % from the store") {
+		if s.Level != policy.Calm || !strings.HasPrefix(s.Summary, "50 % hits, 1 response, ") {
 			t.Errorf("%s %q", s.Level, s.Summary)
 		}
 	})

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"proxycache/backend/cachestore"
@@ -50,24 +51,21 @@ func (c *cache) State() policy.State {
 
 func (c *cache) summary(s cachestore.Stats) string {
 	n := c.count
-	text := ""
-	if s.Entries >= 0 {
-		text = counted(s.Entries)
-	}
-	if s.Bytes >= 0 && s.Capacity > 0 {
-		text += fmt.Sprintf(", %s of %s", mebibytes(s.Bytes), schema.Size(s.Capacity))
-	}
+	var parts []string
 	used := n.hits.Load() + n.stale.Load() + n.validated.Load() + n.collapsed.Load()
 	if all := used + n.misses.Load(); all > 0 {
-		if text != "" {
-			text += ", "
-		}
-		text += fmt.Sprintf("%d %% from the store", used*100/all)
+		parts = append(parts, fmt.Sprintf("%d %% hits", used*100/all))
 	}
-	if text == "" {
+	if s.Entries >= 0 {
+		parts = append(parts, counted(s.Entries))
+	}
+	if s.Bytes >= 0 && s.Capacity > 0 {
+		parts = append(parts, fmt.Sprintf("%s of %s", bytesOf(s.Bytes), schema.Size(s.Capacity)))
+	}
+	if len(parts) == 0 {
 		return "nothing asked yet"
 	}
-	return text
+	return strings.Join(parts, ", ")
 }
 
 func counted(n int64) string {
@@ -77,4 +75,10 @@ func counted(n int64) string {
 	return formatInt(n) + " responses"
 }
 
-func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+// bytesOf is n for people.
+func bytesOf(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}

@@ -22,13 +22,12 @@ func (l *limiter) Close() error {
 func (l *limiter) State() policy.State {
 	c, t := l.counts, l.counts.table
 	t.sweep(time.Now().UnixNano())
-	limited := c.limited.Load()
-	s := policy.State{Level: policy.Calm, Summary: fmt.Sprintf("%d limited, %s", limited, keysOf(t.keys.Load()))}
+	s := policy.State{Level: policy.Calm, Summary: keysOf(t.keys.Load())}
 	if l.DryRun {
 		s.Summary = fmt.Sprintf("dry run: %d would be, %s", c.dryRun.Load(), keysOf(t.keys.Load()))
 	}
 	if l.shared != nil {
-		s.Summary = fmt.Sprintf("%d limited, counted in Redis", limited)
+		s.Summary = "counted in Redis"
 		if l.shared.away.Load() || l.shared.pool.Down() {
 			s.Level, s.Summary = policy.Warn, "Redis is away: counted here alone"
 		}
