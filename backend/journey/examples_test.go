@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"proxycache/backend/core"
 )
 
 // asked is one request to an example and what must come of it.
@@ -93,4 +95,58 @@ func openExample(t *testing.T, text string) *house {
 	h.start()
 	t.Cleanup(h.stop)
 	return h
+}
+
+// The pages of the modules show cells, pools, or whole configurations.
+func TestTheExamplesOfThePagesStand(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/modules/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("%v, %v", pages, err)
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := blocks(string(text), "toml")
+		if len(found) == 0 {
+			t.Errorf("%s has no example", page)
+		}
+		for i, block := range found {
+			problems, err := core.CheckFile(writeConfig(t, wholeOf(block)))
+			if err != nil || len(problems) > 0 {
+				t.Errorf("%s, example %d: %v %v", page, i+1, problems, err)
+			}
+		}
+	}
+}
+
+// wholeOf makes a configuration of what a page shows of one.
+func wholeOf(block string) string {
+	const listen = "\n[[listen]]\naddress = \"127.0.0.1:0\"\naccept = [\"reverse\"]\n"
+	pools := ""
+	for _, name := range []string{"shop", "other", "spare", "backup"} {
+		if !strings.Contains(block, "[upstreams."+name+"]") {
+			pools += "\n[upstreams." + name + "]\ntargets = [{ url = \"http://127.0.0.1:3000\" }]\n"
+		}
+	}
+	route := "\n[[routes]]\nname = \"shop\"\nto = \"shop\"\n\n"
+	switch {
+	case strings.HasPrefix(block, "version"):
+		return block
+	case strings.Contains(block, "[[routes]]"), strings.HasPrefix(block, "[upstreams."):
+		return "version = 1\n" + listen + block + pools
+	case strings.HasPrefix(block, "[[routes.cells]]"):
+		return "version = 1\n" + listen + pools + route + block
+	}
+	return "version = 1\n" + topOf(block) + listen + pools + route + tablesOf(block)
+}
+
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -17,7 +17,7 @@ type found struct {
 	at     int64
 	end    int64
 	parts  *parts // of several ranges
-	fields [24]flow.Field
+	fields [16]flow.Field
 }
 
 func (f *found) Read(p []byte) (int, error) {
