@@ -44,23 +44,23 @@ func (m *memory) room() int64 {
 }
 
 func (m *memory) Get(key string) (*Object, error) {
+	now, out := time.Now(), &lent{store: m} // made before the lock, which every request wants
 	m.mu.Lock()
 	e := m.entries[key]
 	if e == nil {
 		m.mu.Unlock()
 		return nil, nil
 	}
-	if dropped(e.response, time.Now()) {
+	if dropped(e.response, now) {
 		m.remove(e)
 		m.mu.Unlock()
 		return nil, nil
 	}
 	m.ranks.touch(e)
 	e.readers.Add(1)
-	lent := &lent{entry: e, store: m}
-	lent.Object = Object{Response: e.response, Body: lent}
+	out.entry, out.Object = e, Object{Response: e.response, Body: out}
 	m.mu.Unlock()
-	return &lent.Object, nil
+	return &out.Object, nil
 }
 
 func (m *memory) Put(r *Response, size int64) (Writer, error) {
