@@ -5,6 +5,7 @@ package engine
 import (
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"proxycache/backend/flow"
@@ -65,6 +66,9 @@ func (e *Engine) Handle(x *flow.Exchange) *flow.Response {
 		response = page.Answer(x, x.Problem)
 		e.figures.refused(x, response.Status)
 	}
+	if len(x.Private) > 0 && response.Upgraded == nil {
+		response.Header = append(slices.Clip(response.Header), x.Private...)
+	}
 	if response.Upgraded == nil && response.Body != flow.NoBody {
 		response.Body, held = &heldBody{ReadCloser: response.Body, plan: plan}, true
 	}
@@ -78,10 +82,13 @@ func (e *Engine) acquire() *Plan {
 		if plan == nil {
 			return nil
 		}
-		if plan.users.Add(1) > 0 && e.plan.Load() == plan {
+		if !plan.share() {
+			continue // it was swapped in between
+		}
+		if e.plan.Load() == plan {
 			return plan
 		}
-		plan.release() // it was swapped in between
+		plan.release()
 	}
 }
 
@@ -93,13 +100,13 @@ func (e *Engine) Swap(plan *Plan) {
 	if old == nil {
 		return
 	}
-	old.retire(plan)
+	old.retire()
 }
 
 // Close ends the plan in force after its last exchange. Later exchanges are answered 503.
 func (e *Engine) Close() {
 	if old := e.plan.Swap(nil); old != nil {
-		old.retire(nil)
+		old.retire()
 	}
 	e.keep.Retain(nil)
 }

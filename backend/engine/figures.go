@@ -95,7 +95,7 @@ func (c *counter) add(v visits) {
 	}
 }
 
-// maxTargets bounds what a forward pool, which is sent anywhere, remembers.
+// maxTargets bounds what a forward pool, which is sent anywhere, remembers between two samples.
 const maxTargets = 256
 
 // target counts what came of an exchange that was sent there, and returns the target's counter: nil
@@ -154,12 +154,31 @@ func (e *Engine) Sample() []Figure {
 	var out []Figure
 	for name, c := range f.counters {
 		out = append(out, c.sample(name))
-		c.targets.Range(func(address, t any) bool {
-			out = append(out, t.(*counter).sample(name+"/"+address.(string)))
-			return true
-		})
+		out = append(out, c.sampleTargets(name)...)
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out
+}
+
+// crowded is from how many targets on those that rest are forgotten: a pool that is sent anywhere, or
+// whose servers come and go, has room for those it uses.
+const crowded = maxTargets / 2
+
+func (c *counter) sampleTargets(name string) (out []Figure) {
+	var resting []any
+	c.targets.Range(func(address, t any) bool {
+		of := t.(*counter)
+		one := of.sample(name + "/" + address.(string))
+		if out = append(out, one); one.Rate == 0 && of.samples > window {
+			resting = append(resting, address)
+		}
+		return true
+	})
+	if len(out) > crowded {
+		for _, address := range resting {
+			c.targets.Delete(address)
+		}
+	}
 	return out
 }
 

@@ -28,7 +28,7 @@ type Plan struct {
 
 	users   atomic.Int64 // exchanges that run in it, and one share for being in force
 	closing sync.Once
-	next    *Plan // what came after it: pools that live on there are not closed
+	retired atomic.Bool // it is not in force any more
 }
 
 type route struct {
@@ -59,8 +59,11 @@ type cell struct {
 	count  *counter
 }
 
+// pool is used by each plan that was built with it, and closed with the last of them: a plan that is
+// never put in force leaves it to those that are.
 type pool struct {
 	*upstream.Pool
+	plans    atomic.Int64
 	cell     string // what its step in the trail is called: "upstream/shop"
 	settings any    // to see whether a later plan may go on with it
 	count    *counter
@@ -173,6 +176,7 @@ func (b *builder) upstreams(doc *config.Document) {
 // pool goes on with the one before when its settings are the same, so that its connections live.
 func (b *builder) pool(name string, settings any, before *pool, open func() (*upstream.Pool, error)) (*pool, error) {
 	if before != nil && reflect.DeepEqual(before.settings, settings) {
+		before.plans.Add(1)
 		return before, nil
 	}
 	p, err := open()
@@ -180,7 +184,9 @@ func (b *builder) pool(name string, settings any, before *pool, open func() (*up
 		return nil, err
 	}
 	cell := "upstream/" + name
-	return &pool{Pool: p, cell: cell, settings: settings, count: b.engine.figures.of(cell)}, nil
+	made := &pool{Pool: p, cell: cell, settings: settings, count: b.engine.figures.of(cell)}
+	made.plans.Store(1)
+	return made, nil
 }
 
 func (b *builder) route(r config.Route, common []*cell) {
@@ -304,9 +310,11 @@ func (p *Plan) allCells() func(yield func(*cell) bool) {
 	}
 }
 
-// retire gives up the share for being in force; next says what lives on.
-func (p *Plan) retire(next *Plan) {
-	p.next = next
+// retire gives up the share for being in force. What went through so far is told at once: the last
+// exchange may take its time.
+func (p *Plan) retire() {
+	p.retired.Store(true)
+	p.tally()
 	p.release()
 }
 
@@ -339,13 +347,18 @@ func (p *Plan) close() {
 			}
 		}
 	}
-	for name, pool := range p.pools {
-		if p.next == nil || p.next.pools[name] != pool {
-			_ = pool.Close() // idle connections only; nothing to report
-		}
+	for _, pool := range p.pools {
+		pool.release()
 	}
-	if p.forward != nil && (p.next == nil || p.next.forward != p.forward) {
-		_ = p.forward.Close()
+	if p.forward != nil {
+		p.forward.release()
+	}
+}
+
+// release gives back one plan's share.
+func (p *pool) release() {
+	if p.plans.Add(-1) == 0 {
+		_ = p.Close() // idle connections only; nothing to report
 	}
 }
 

@@ -118,7 +118,7 @@ func (w *walk) count() {
 
 // through tells whether the exchange is one of those that route.through counts.
 func (w *walk) through() bool {
-	if w.used < len(w.meters) || w.to != w.route.last(w.plan) || w.sent != (visits{acted: 1}) {
+	if w.plan.retired.Load() || w.used < len(w.meters) || w.to != w.route.last(w.plan) || w.sent != (visits{acted: 1}) {
 		return false
 	}
 	for i := range w.meters {

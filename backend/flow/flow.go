@@ -201,6 +201,10 @@ type Exchange struct {
 	Bars   []Bar    // targets that it does not take
 	SendTo string   // the pool to send to; "" is the route's
 
+	// Private are fields of the answer for this client alone, such as the cookie of its target: they are
+	// added when all cells have had the response, so that none keeps them for another client.
+	Private Header
+
 	ClientConn Conn
 	TargetConn Conn
 	Timing     Timing
@@ -298,6 +302,7 @@ func (x *Exchange) Origin() *Exchange { return x.origin }
 func (x *Exchange) Join(f *Exchange) {
 	x.Upstream, x.Target, x.Mocked, x.Sent = f.Upstream, f.Target, f.Mocked, f.Sent
 	x.TargetConn, x.Timing = f.TargetConn, f.Timing
+	x.Private = f.Private
 	x.Trail = append(x.Trail, f.Trail...)
 }
 

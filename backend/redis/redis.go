@@ -75,7 +75,7 @@ func Open(address string) (*Pool, error) {
 	if p == nil {
 		p = &Pool{url: address, conns: &redis.Pool{MaxIdle: maxIdle, MaxActive: maxActive, Wait: true, IdleTimeout: idleFor, Dial: func() (redis.Conn, error) {
 			return redis.DialURL(address, redis.DialConnectTimeout(dialTimeout), redis.DialReadTimeout(ioTimeout), redis.DialWriteTimeout(ioTimeout))
-		}}}
+		}, TestOnBorrow: alive}}
 		if open.pools == nil {
 			open.pools = map[string]*Pool{}
 		}
@@ -83,6 +83,16 @@ func Open(address string) (*Pool, error) {
 	}
 	p.users++
 	return p, nil
+}
+
+// alive asks a connection that has not been used for a while: a server that was restarted has closed
+// all of them.
+func alive(c redis.Conn, since time.Time) error {
+	if time.Since(since) < respite {
+		return nil
+	}
+	_, err := c.Do("PING")
+	return err
 }
 
 // Close gives the share back; the last one ends the connections.
@@ -122,11 +132,17 @@ func (p *Pool) with(do func(redis.Conn) (any, error)) (any, error) {
 	if err == nil {
 		answer, err = do(c)
 		_ = c.Close() // gives it back; what failed was told by do
+	} else {
+		c = nil // one that says the error
 	}
-	if _, said := errors.AsType[redis.Error](err); err != nil && !said && waiting.Err() == nil {
+	_, said := errors.AsType[redis.Error](err)
+	switch {
+	case err == nil || said:
+		if p.failed.Load() != 0 {
+			p.failed.Store(0)
+		}
+	case c != nil || waiting.Err() == nil: // not for want of a connection that others have
 		p.failed.Store(time.Now().UnixNano())
-	} else if p.failed.Load() != 0 {
-		p.failed.Store(0)
 	}
 	return answer, err
 }

@@ -2,6 +2,8 @@ package redis_test
 
 import (
 	"errors"
+	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,5 +95,54 @@ func TestAScriptIsSentOnce(t *testing.T) {
 	}
 	if text, err := redigo.String(p.Do("INFO", "commandstats")); err != nil || text == "" {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+func TestAServerThatWasRestartedIsWellAtOnce(t *testing.T) {
+	server := redistest.Unit(t)
+	p, err := redis.Open("redis://" + server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	var all sync.WaitGroup
+	for range 16 { // connections that are kept
+		all.Go(func() {
+			for range 20 {
+				_, _ = p.Do("PING") // the next ones say whether it works
+			}
+		})
+	}
+	all.Wait()
+	server.Close()
+	time.Sleep(1100 * time.Millisecond) // past the time in which a connection is believed without asking
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	for range 32 {
+		if got, err := redigo.String(p.Do("PING")); err != nil || got != "PONG" {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+}
+
+func TestAServerThatSaysNothingStaysDown(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	p, err := redis.Open("redis://" + l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	var all sync.WaitGroup
+	for range 100 { // more than there are connections
+		all.Go(func() { _, _ = p.Do("PING") })
+	}
+	all.Wait()
+	if !p.Down() {
+		t.Error("it is asked again at once")
 	}
 }
