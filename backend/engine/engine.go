@@ -100,13 +100,13 @@ func (e *Engine) Swap(plan *Plan) {
 	if old == nil {
 		return
 	}
-	old.retire()
+	old.retire(plan)
 }
 
 // Close ends the plan in force after its last exchange. Later exchanges are answered 503.
 func (e *Engine) Close() {
 	if old := e.plan.Swap(nil); old != nil {
-		old.retire()
+		old.retire(nil)
 	}
 	e.keep.Retain(nil)
 }

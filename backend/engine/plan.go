@@ -310,11 +310,17 @@ func (p *Plan) allCells() func(yield func(*cell) bool) {
 	}
 }
 
-// retire gives up the share for being in force. What went through so far is told at once: the last
-// exchange may take its time.
-func (p *Plan) retire() {
+// retire gives up the share for being in force; next may be nil. What went through so far is told at
+// once, and pools that next has not ask nobody for their health any more: the last exchange may take its
+// time.
+func (p *Plan) retire(next *Plan) {
 	p.retired.Store(true)
 	p.tally()
+	for name, pool := range p.pools {
+		if next == nil || next.pools[name] != pool {
+			pool.Rest()
+		}
+	}
 	p.release()
 }
 

@@ -87,7 +87,7 @@ func (p *Pool) begin(s Settings, before *Pool) {
 	p.lines.told = p.expand
 }
 
-// start begins to check the targets and to compare them, until the pool is closed.
+// start begins to check the targets and to compare them, until the pool rests or is closed.
 func (p *Pool) start() {
 	b := &p.balance
 	b.mu.Lock()
@@ -96,7 +96,7 @@ func (p *Pool) start() {
 		p.watch(t)
 	}
 	if b.outlier != nil {
-		go b.compare(p.lines.over)
+		go b.compare(p.inForce)
 	}
 }
 

@@ -31,6 +31,7 @@ type call struct {
 	absolute bool    // the connection leads to a proxy, which is told the whole URL
 	length   int64   // of the request body: bytes, or http1.Chunked
 	left     int64   // what of it is not in out
+	ahead    []byte  // what of it was read for another target, which did not get it
 
 	c      *conn
 	stop   func() bool // ends the watch over x's context; false when it has closed the connection
@@ -117,14 +118,18 @@ func (k *call) absoluteForm() string {
 	return "http://" + k.t.field + k.t.base + k.x.Request.Target
 }
 
-// begin reads what has come of a small body: mostly all of it.
+// begin reads what has come of a small body: mostly all of it. What was read before comes first.
 func (k *call) begin() error {
 	buf := *k.out
 	for cap(buf) < k.head+int(k.length) {
 		buf = append(buf[:cap(buf)], 0)
 	}
 	buf = buf[:k.head+int(k.length)]
-	n, err := k.x.Request.Body.Read(buf[k.head:])
+	var err error
+	n := copy(buf[k.head:], k.ahead)
+	if n == 0 {
+		n, err = k.x.Request.Body.Read(buf[k.head:])
+	}
 	*k.out = buf[:k.head+n]
 	k.left -= int64(n)
 	if err != nil && k.left > 0 {

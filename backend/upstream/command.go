@@ -14,6 +14,7 @@ func (c *check) run(ctx context.Context, t *target) error {
 	command := exec.CommandContext(ctx, c.Command[0], c.Command[1:]...)
 	command.Dir = c.folder
 	command.Env = append(os.Environ(), "PROXYCACHE_TARGET="+t.address)
+	ownGroup(command)
 	command.WaitDelay = time.Second // what it started may hold its output open
 	var said tail
 	command.Stdout, command.Stderr = &said, &said

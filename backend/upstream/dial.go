@@ -23,14 +23,14 @@ type dialled struct {
 	facts  flow.Conn
 }
 
-// dial opens a connection to t and shakes hands where it is TLS, offering the protocols. It notes the
-// times in x.
-func (p *Pool) dial(x *flow.Exchange, t *target, offer []string) (*dialled, error) {
-	ctx, cancel := context.WithTimeout(x.Context(), p.settings.connectTimeout())
+// dial opens a connection to t and shakes hands where it is TLS, offering the protocols, within the
+// time. It notes the times in x.
+func (p *Pool) dial(x *flow.Exchange, t *target, offer []string, within time.Duration) (*dialled, error) {
+	ctx, cancel := context.WithTimeout(x.Context(), within)
 	defer cancel()
 	d, err := p.reach(ctx, x, t)
 	if err != nil {
-		return nil, err
+		return nil, p.cutShort(t, within, err)
 	}
 	x.TargetConn = d.facts
 	d.spoken = protocol1
@@ -41,7 +41,7 @@ func (p *Pool) dial(x *flow.Exchange, t *target, offer []string) (*dialled, erro
 	if t.scheme == "https" {
 		if err := p.secure(ctx, x, t, d, offer); err != nil {
 			_ = d.socket.Close()
-			return nil, err
+			return nil, p.cutShort(t, within, err)
 		}
 	}
 	return d, nil
@@ -215,7 +215,7 @@ func (p *Pool) tunnel(x *flow.Exchange) (*flow.Response, error) {
 		p.lines.failed(t.site, err)
 		return nil, err
 	}
-	d, err := p.dial(x, t, nil)
+	d, err := p.dial(x, t, nil, p.settings.connectTimeout())
 	if err != nil {
 		p.lines.release(t.site)
 		p.lines.failed(t.site, err)

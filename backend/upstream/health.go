@@ -104,12 +104,12 @@ func (b *balance) heard(t *target, i int, c *check, err error) time.Duration {
 // closed before, and asks nobody.
 const firstCheck = 250 * time.Millisecond
 
-// watch begins to check t, until its end or that of the pool. It is called under balance.mu.
+// watch begins to check t, until its end or the rest of the pool. It is called under balance.mu.
 func (p *Pool) watch(t *target) {
-	if len(p.checks) == 0 || t.duty == off || t.end != nil {
+	if len(p.checks) == 0 || t.duty == off || t.end != nil || p.inForce.Err() != nil {
 		return
 	}
-	ctx, cancel := context.WithCancel(p.lines.over)
+	ctx, cancel := context.WithCancel(p.inForce)
 	t.end = cancel
 	for i, c := range p.checks {
 		go p.ask(ctx, t, i, c)

@@ -251,6 +251,55 @@ func TestAPoolThatIsOnlyPreparedAsksNobody(t *testing.T) {
 	})
 }
 
+func TestAPoolThatRestsNeitherChecksNorCompares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d doctor
+		p := checked(t, &d, func(s *Settings) {
+			s.Outlier = []Outlier{{}}
+			schema.Defaults(&s.Outlier[0])
+		}, 3)
+		time.Sleep(time.Second)
+		judged(p, 1, 0, 500, 500, 500, 500, 500)
+		asked := len(d.asked)
+		p.Rest()
+		p.Rest()
+		d.says("a/up", "no")
+		time.Sleep(time.Hour)
+		if asked != 1 || len(d.asked) != asked {
+			t.Errorf("it asked %d times, and %d times before its rest", len(d.asked), asked)
+		}
+		if got := p.states(); got != "a healthy, b ejected, c healthy" || picks(p, bare(t), 2) != "ac" {
+			t.Errorf("the states are %s", got)
+		}
+		p.balance.mu.Lock()
+		p.balance.all()[2].end = nil
+		p.watch(p.balance.all()[2]) // as when its name has another address
+		watched := p.balance.all()[2].end != nil
+		p.balance.mu.Unlock()
+		if watched {
+			t.Error("an address that came later is checked")
+		}
+		_ = p.Close()
+		_ = p.Close()
+		p.Rest()
+	})
+}
+
+func TestRestLeavesConnectionsAsTheyAre(t *testing.T) {
+	p := openTo(t, "http://"+serve(t, answering))
+	_ = get(t, p, "/")
+	p.Rest()
+	x := ask(t, "GET", "/")
+	_ = read(t, send(t, p, x))
+	if !x.TargetConn.Reused || idleCount(p) != 1 {
+		t.Error("the connection was not kept")
+	}
+	_ = p.Close()
+	if idleCount(p) != 0 {
+		t.Error("Close after Rest leaves a connection open")
+	}
+}
+
 func TestJitter(t *testing.T) {
 	c := &check{HealthCheck: HealthCheck{Jitter: 10}}
 	least, most := time.Hour, time.Duration(0)

@@ -3,6 +3,7 @@ package upstream
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,6 +67,9 @@ func (s *Sticky) Check() []*problem.Problem {
 	return nil
 }
 
+// ownFields say how the request of a check is sent, in lower case.
+var ownFields = []string{"content-length", "transfer-encoding", "connection", "upgrade"}
+
 // Check says which settings of the check do not go together.
 func (h *HealthCheck) Check() []*problem.Problem {
 	var list []*problem.Problem
@@ -82,8 +86,14 @@ func (h *HealthCheck) Check() []*problem.Problem {
 		fail("host", "%q is no Host: write a name as in shop.example:8080", h.Host)
 	}
 	for i, f := range h.Headers {
-		if !isToken(f.Name) || strings.ContainsAny(f.Value, "\r\n\x00") {
-			fail(fmt.Sprintf("headers.%d", i+1), "%q is no field: use a name of letters, digits and -, and a value of one line", f.Name)
+		where := fmt.Sprintf("headers.%d", i+1)
+		switch name := strings.ToLower(f.Name); {
+		case !isToken(f.Name) || strings.ContainsAny(f.Value, "\r\n\x00"):
+			fail(where, "%q is no field: use a name of letters, digits and -, and a value of one line", f.Name)
+		case name == "host":
+			fail(where, "%s is no field of its own here: remove it, and write host = %q", f.Name, f.Value)
+		case slices.Contains(ownFields, name):
+			fail(where, "%s is not yours to set: the check has no body and a connection of its own, and says so by itself. Remove it", f.Name)
 		}
 	}
 	for i, s := range h.Statuses {
@@ -93,6 +103,9 @@ func (h *HealthCheck) Check() []*problem.Problem {
 	}
 	if _, err := regexp.Compile(h.Body); err != nil {
 		fail("body", "%q is no regular expression: %s", h.Body, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	if h.Type == "http" && h.Body != "" && (h.Method == "HEAD" || h.Method == "CONNECT") {
+		fail("body", "an answer to %s has no body to look at: use GET, or remove body", h.Method)
 	}
 	if h.Type == "command" && (len(h.Command) == 0 || h.Command[0] == "") {
 		fail("command", "command is empty: name the program, as in [\"/usr/local/bin/check\"]")

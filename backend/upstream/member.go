@@ -34,6 +34,10 @@ type member struct {
 	rising atomic.Int64 // UnixNano when its slow start began; 0 else
 	unfit  atomic.Bool  // unhealthy or ejected
 
+	// In the running interval of this pool: exchanges, good ones, and their nanoseconds to the first byte.
+	// A pool that finishes its exchanges compares beside the one that follows it, so each has its own.
+	total, good, waited atomic.Int64
+
 	// Under balance.mu.
 	current   int // of smooth weighted round robin
 	condition condition
@@ -48,7 +52,6 @@ type load struct {
 	heard    atomic.Int64  // UnixNano of the last that went into it
 
 	fails5xx, failsGateway atomic.Int64 // in a row
-	total, good, waited    atomic.Int64 // in the running interval: exchanges, good ones, and their nanoseconds to the first byte
 }
 
 // rest is for how long a target that could not be reached is tried last.

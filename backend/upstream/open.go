@@ -1,6 +1,10 @@
 package upstream
 
-import "proxycache/backend/flow"
+import (
+	"time"
+
+	"proxycache/backend/flow"
+)
 
 // wanted says which connections will do.
 type wanted int
@@ -10,8 +14,8 @@ const (
 	onlyNew          // the idle one turned out to be closed
 )
 
-// line finds an idle connection to t for x, or opens one.
-func (p *Pool) line(x *flow.Exchange, t *target, w wanted) (line, error) {
+// line finds an idle connection to t for x, or opens one in the time that e has left.
+func (p *Pool) line(x *flow.Exchange, t *target, w wanted, e *effort) (line, error) {
 	n := need{fresh: w == onlyNew}
 	if asksUpgrade(x.Request) && t.scheme != "h2c" {
 		n = need{fresh: n.fresh || p.absolute(t), http1: true}
@@ -31,7 +35,9 @@ func (p *Pool) line(x *flow.Exchange, t *target, w wanted) (line, error) {
 	case g.shared != nil:
 		return &place{g.shared, true}, nil
 	}
-	l, took, err := p.fresh(x, t, n)
+	began := x.Since()
+	l, took, err := p.fresh(x, t, n, e.left(p))
+	e.connecting += x.Since() - began
 	if !took {
 		p.lines.release(t.site)
 	}
@@ -65,7 +71,7 @@ func (p *Pool) mayShare(t *target, n need) bool {
 
 // fresh opens a connection, or takes a place on one that another exchange has just opened: took says
 // that it is a new one.
-func (p *Pool) fresh(x *flow.Exchange, t *target, n need) (l line, took bool, err error) {
+func (p *Pool) fresh(x *flow.Exchange, t *target, n need, within time.Duration) (l line, took bool, err error) {
 	if p.mayShare(t, n) && p.lines.protocol(t.site) != protocol1 {
 		leave, ok := t.site.pass(x.Context())
 		if !ok {
@@ -76,17 +82,17 @@ func (p *Pool) fresh(x *flow.Exchange, t *target, n need) (l line, took bool, er
 			return &place{s, true}, false, nil
 		}
 	}
-	l, err = p.openLine(x, t, n)
+	l, err = p.openLine(x, t, n, within)
 	return l, err == nil, err
 }
 
 // openLine opens a connection and learns what it speaks.
-func (p *Pool) openLine(x *flow.Exchange, t *target, n need) (line, error) {
+func (p *Pool) openLine(x *flow.Exchange, t *target, n need, within time.Duration) (line, error) {
 	offer := []string{protocol1}
 	if p.mayShare(t, n) {
 		offer = []string{protocol2, protocol1}
 	}
-	d, err := p.dial(x, t, offer)
+	d, err := p.dial(x, t, offer, within)
 	if err != nil {
 		return nil, err
 	}

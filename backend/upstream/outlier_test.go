@@ -250,3 +250,31 @@ func TestWhoseFaultItIs(t *testing.T) {
 		t.Errorf("outcomes are %s", got)
 	}
 }
+
+func TestAPoolThatDrainsTakesNothingFromTheOneThatFollows(t *testing.T) {
+	var s Settings
+	one := lettered(t, weightedRoundRobin, func(made *Settings) {
+		made.Outlier = []Outlier{{}}
+		schema.Defaults(&made.Outlier[0])
+		s = *made
+	}, slices.Repeat([]int{1}, 6)...)
+	two, err := build("shop", s, Options{Before: one})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = two.Close() })
+	for n := range 100 {
+		for i := range 6 {
+			status := 200
+			if i == 0 && n%2 == 1 {
+				status = 500
+			}
+			judged(two, i, 0, status)
+		}
+	}
+	one.balance.interval()
+	two.balance.interval()
+	if ejected(one) != "" || ejected(two) != two.balance.all()[0].shown {
+		t.Errorf("ejected are %q in the pool before and %q in this one", ejected(one), ejected(two))
+	}
+}

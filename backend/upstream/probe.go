@@ -34,7 +34,7 @@ func probing(ctx context.Context) *flow.Exchange {
 }
 
 func (p *Pool) checkConnection(ctx context.Context, t *target) error {
-	d, err := p.dial(probing(ctx), t, []string{protocol2, protocol1})
+	d, err := p.dial(probing(ctx), t, []string{protocol2, protocol1}, p.settings.connectTimeout())
 	if err != nil {
 		return short(err)
 	}
@@ -54,7 +54,7 @@ func short(err error) error {
 
 // roundTrip sends r to t over a connection of its own, which is closed with the body of the answer.
 func (p *Pool) roundTrip(ctx context.Context, t *target, offer []string, r *http.Request) (*http.Response, error) {
-	d, err := p.dial(probing(ctx), t, offer)
+	d, err := p.dial(probing(ctx), t, offer, p.settings.connectTimeout())
 	if err != nil {
 		return nil, short(err)
 	}
@@ -175,9 +175,11 @@ func (p *Pool) checkHTTP(ctx context.Context, t *target, c *check) error {
 	if r.Host == "" {
 		r.Host = t.field
 	}
-	r.Header.Set("User-Agent", "Proxycache health check")
 	for _, f := range c.Headers {
 		r.Header.Add(f.Name, f.Value)
+	}
+	if len(r.Header["User-Agent"]) == 0 {
+		r.Header.Set("User-Agent", "Proxycache health check")
 	}
 	offer := []string{protocol1}
 	if p.settings.HTTP2 {

@@ -100,6 +100,34 @@ func TestHTTPChecks(t *testing.T) {
 	}
 }
 
+func TestTheUserAgentOfACheckIsNamedOnce(t *testing.T) {
+	heard := make(chan string, 1)
+	url := "http://" + serve(t, func(p *peer) {
+		heard <- p.head()
+		p.ok("")
+	})
+	for written, want := range map[string]string{"": "User-Agent: Proxycache health check\r\n", "Mine/1": "User-Agent: Mine/1\r\n"} {
+		why := asked(t, url, nil, func(h *HealthCheck) {
+			if written != "" {
+				h.Headers = []schema.Pair{{Name: "user-agent", Value: written}}
+			}
+		})
+		if got := <-heard; why != "" || strings.Count(got, "User-Agent: ") != 1 || !strings.Contains(got, want) {
+			t.Errorf("written %q it says %q: %s", written, got, why)
+		}
+	}
+}
+
+func TestAFieldOfACheckThatIsRefusedIsToldWhatToDo(t *testing.T) {
+	var h HealthCheck
+	schema.Defaults(&h)
+	h.Headers = []schema.Pair{{Name: "Host", Value: "shop.example"}, {Name: "Upgrade", Value: "h2c"}}
+	list := h.Check()
+	if len(list) != 2 || !strings.Contains(list[0].Message, `write host = "shop.example"`) || !strings.Contains(list[1].Message, "Remove it") {
+		t.Errorf("it says %v", list)
+	}
+}
+
 func TestAnHTTPCheckGoesThroughTheProxyOfThePool(t *testing.T) {
 	r := &relay{password: "me:p@ss"}
 	proxy := "http://me:p%40ss@" + serve(t, r.http)

@@ -12,7 +12,7 @@ import (
 // sendToOne sends x to the target there is, or chooses one.
 func (p *Pool) sendToOne(x *flow.Exchange) (*flow.Response, error) {
 	if t := p.balance.roster.Load().lone; t != nil && len(x.Bars) == 0 {
-		response, reached, err := p.sendTo(x, t)
+		response, reached, err := p.sendTo(x, t, &effort{})
 		switch {
 		case err == nil:
 			p.balance.reached(t)
@@ -24,11 +24,16 @@ func (p *Pool) sendToOne(x *flow.Exchange) (*flow.Response, error) {
 	return p.sendToSome(x)
 }
 
-// sendToSome tries targets in turn until one of them was reached.
+// sendToSome tries targets in turn until one of them was reached, or the time to connect is over.
 func (p *Pool) sendToSome(x *flow.Exchange) (*flow.Response, error) {
 	var tried []*target
 	var whys []error
+	var e effort
 	for {
+		if len(whys) > 0 && e.left(p) <= 0 {
+			x.Note("stopped", fmt.Sprintf("connect_timeout (%s) is over after %d of the targets", p.settings.ConnectTimeout, len(whys)))
+			return nil, p.noneReached(whys)
+		}
 		t := p.balance.pick(x, tried)
 		switch {
 		case t == nil && len(whys) == 0:
@@ -39,7 +44,7 @@ func (p *Pool) sendToSome(x *flow.Exchange) (*flow.Response, error) {
 			x.Note("not reached", whys[len(whys)-1].Error())
 		}
 		t.inFlight.Add(1)
-		response, reached, err := p.sendTo(x, t)
+		response, reached, err := p.sendTo(x, t, &e)
 		if err == nil {
 			p.answered(x, t, response)
 			return response, nil

@@ -63,7 +63,8 @@ func (b *balance) bound(r *roster, x *flow.Exchange, tried []*target) *target {
 	return found
 }
 
-// bind tells the client to come back to t, unless it knows.
+// bind tells the client to come back to t, unless it knows. That is for it alone: what keeps the
+// response for others must not keep this.
 func (s *sticky) bind(x *flow.Exchange, t *target, r *flow.Response) {
 	if r.Upgraded != nil || cookieOf(x.Request.Header, s.cookie) == t.token {
 		return
@@ -76,6 +77,6 @@ func (s *sticky) bind(x *flow.Exchange, t *target, r *flow.Response) {
 	if x.ClientConn.TLS != nil || x.Request.Scheme == "https" {
 		value += "; Secure"
 	}
-	r.Header.Add("Set-Cookie", value)
+	x.Private.Add("Set-Cookie", value)
 	x.Note("sticky", "the client is bound to "+t.shown)
 }

@@ -43,9 +43,12 @@ func newStream(k *call, l *place) *stream {
 	s.ctx, s.cancel = context.WithCancelCause(k.x.Context())
 	if k.length != 0 {
 		s.feed = &feed{request: k.x.Request, from: k.x.Request.Body, left: k.length}
-		if k.out != nil { // HTTP/1.1 was tried before, and read the beginning
+		switch {
+		case k.out != nil: // HTTP/1.1 was tried before, and read the beginning
 			s.feed.from = io.MultiReader(bytes.NewReader((*k.out)[k.head:]), k.x.Request.Body)
 			k.out = nil // the feed has it now
+		case len(k.ahead) > 0:
+			s.feed.from = io.MultiReader(bytes.NewReader(k.ahead), k.x.Request.Body)
 		}
 	}
 	return s

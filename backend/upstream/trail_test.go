@@ -124,6 +124,12 @@ func TestHealthSettingsThatAreRefused(t *testing.T) {
 		}
 		return with(key, []any{table})
 	}
+	fields := func(names ...string) (list []any) {
+		for _, name := range names {
+			list = append(list, map[string]any{"name": name, "value": "shop.example"})
+		}
+		return list
+	}
 	hash := func(balance, key string) map[string]any {
 		v := with("balance", balance)
 		v["hash"] = key
@@ -144,6 +150,9 @@ func TestHealthSettingsThatAreRefused(t *testing.T) {
 		{one("health", "method", "GET /"), "u.health.1.method"}, {one("health", "host", "a/b"), "u.health.1.host"}, {one("health", "statuses", []any{"2xx", "abc"}), "u.health.1.statuses.2"},
 		{one("health", "body", "("), "u.health.1.body"}, {one("health", "type", "command"), "u.health.1.command"}, {one("health", "type", "command", "command", []any{"true"}), ""},
 		{one("health", "type", "udp"), "u.health.1.type"}, {one("health", "headers", []any{map[string]any{"name": "a b", "value": "x"}}), "u.health.1.headers.1"},
+		{one("health", "headers", fields("X-Key", "user-agent")), ""}, {one("health", "headers", fields("X-Key", "Host")), "u.health.1.headers.2"}, {one("health", "headers", fields("content-length")), "u.health.1.headers.1"},
+		{one("health", "headers", fields("Transfer-Encoding")), "u.health.1.headers.1"}, {one("health", "headers", fields("connection")), "u.health.1.headers.1"}, {one("health", "headers", fields("Upgrade")), "u.health.1.headers.1"},
+		{one("health", "method", "HEAD", "body", "ok"), "u.health.1.body"}, {one("health", "method", "CONNECT", "body", "ok"), "u.health.1.body"}, {one("health", "method", "HEAD"), ""}, {one("health", "method", "HEAD", "body", "ok", "type", "tcp"), ""},
 		{with("targets", []any{map[string]any{"url": "http://a", "state": "gone"}}), "u.targets.1.state"}, {with("targets", []any{map[string]any{"url": "http://a", "backup": true}}), ""},
 	}
 	for _, c := range cases {

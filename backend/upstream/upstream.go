@@ -57,6 +57,8 @@ type Pool struct {
 	tls       *tls.Config
 	proxy     *proxy // nil where targets are reached without
 	lines     lines
+	inForce   context.Context // ends with Rest or Close: what checks and compares the targets
+	rest      context.CancelFunc
 	pseudonym string // ours in Via: a request that bears it has been here before
 	via       string // what a request that came by HTTP/1.1 bears
 }
@@ -132,6 +134,7 @@ func newPool(where string, s dialing, o Options) (*Pool, error) {
 		p.proxy.demo = originOf("http", o.Demo)
 	}
 	p.lines.open(s)
+	p.inForce, p.rest = context.WithCancel(p.lines.over)
 	p.lines.watched = p.watched
 	return p, nil
 }
@@ -152,6 +155,11 @@ func newPseudonym() string {
 	return "proxycache-" + hex.EncodeToString(b[:])
 }
 
+// Rest ends the checks and the comparison of the targets. It is for a pool that is no longer in force
+// and still finishes exchanges: their targets stay in the states they have, and the pool that follows
+// asks by itself. It may be called several times, and Close comes after it.
+func (p *Pool) Rest() { p.rest() }
+
 // Close closes the connections that nobody uses. Those in use are closed when their exchange ends.
 func (p *Pool) Close() error {
 	p.lines.close()
@@ -167,7 +175,7 @@ func (p *Pool) Close() error {
 // closed; one that has begun goes on until it returns.
 func (p *Pool) Send(x *flow.Exchange) (*flow.Response, error) {
 	x.Upstream, x.Target = p.name, ""
-	x.TargetConn, x.Timing, x.Sent = flow.Conn{}, flow.Timing{}, false
+	x.TargetConn, x.Timing, x.Sent, x.Private = flow.Conn{}, flow.Timing{}, false, nil
 	if p.loops(x) {
 		return nil, problem.New(problem.Loop, "Sending %s %s: it has come back to the proxy that sent it. %s", x.Request.Method, x.Request.URL(), p.advice("Change the target", "Ask for another address than the proxy's own"))
 	}
@@ -182,7 +190,7 @@ func (p *Pool) Send(x *flow.Exchange) (*flow.Response, error) {
 			return nil, p.kept(t, bar)
 		}
 		t.site = p.lines.at(t.origin)
-		response, _, err := p.sendTo(x, t)
+		response, _, err := p.sendTo(x, t, &effort{})
 		return response, err
 	}
 	return p.sendToOne(x)
@@ -209,22 +217,25 @@ func (p *Pool) loops(x *flow.Exchange) bool {
 	return false
 }
 
-// sendTo sends x to t. reached is false when t got nothing of it.
-func (p *Pool) sendTo(x *flow.Exchange, t *target) (response *flow.Response, reached bool, err error) {
+// sendTo sends x to t. reached is false when t got nothing of it, or nothing but what may be sent again:
+// another target can have it then, and what was read of its body is in e.
+func (p *Pool) sendTo(x *flow.Exchange, t *target, e *effort) (response *flow.Response, reached bool, err error) {
 	x.Target = t.shown
 	x.Note("target", t.shown)
-	l, err := p.line(x, t, idleOrNew)
+	l, err := p.line(x, t, idleOrNew, e)
 	if err != nil {
 		p.lines.failed(t.site, err)
 		return nil, false, err
 	}
 	k := newCall(p, x, t)
+	k.ahead = e.body
 	response, err = l.send(k)
 	if again, ok := err.(*stale); ok {
-		if l, err = p.line(x, t, onlyNew); err != nil {
+		if l, err = p.line(x, t, onlyNew, e); err != nil {
+			e.keep(k)
 			k.dropRequest()
 			p.lines.failed(t.site, err)
-			return nil, true, err
+			return nil, false, err
 		}
 		x.Note("again", again.Error())
 		response, err = l.send(k)
