@@ -60,6 +60,8 @@ to = "items"
   [[routes.cells]]
   use = "breaker"
   scope = "target"
+  open_for = "2s"
+  recover_for = "2s"
 
   [[routes.cells]]
   use = "retry"
@@ -78,6 +80,7 @@ type soak struct {
 	wrong                           atomic.Int64
 	mu                              sync.Mutex
 	first                           []string // wrong answers
+	reasons                         map[string]int
 	samples                         []sample
 }
 
@@ -237,7 +240,7 @@ func (s *soak) judge(ctx context.Context) error {
 	check(lost == 0, "%d exchanges were lost", lost)
 	check(float64(late) <= 1.15*float64(middle), "memory: %.1f MB in the last third, %.1f MB in the one before", float64(late)/1e6, float64(middle)/1e6)
 	check(rest < 100, "%d goroutines at rest", rest)
-	check(s.failed.Load()*20 < s.answered.Load(), "%d requests failed while targets died %d times", s.failed.Load(), s.deaths.Load())
+	check(s.failed.Load()*20 < s.answered.Load(), "%d requests failed while targets died %d times: %v", s.failed.Load(), s.deaths.Load(), s.reasons)
 	if len(faults) > 0 {
 		return errors.New(strings.Join(faults, "; "))
 	}
@@ -318,6 +321,7 @@ func (s *soak) one(ctx context.Context, transport *http.Transport, name, key str
 		wait(ctx, 10*time.Millisecond)
 	case response.StatusCode >= 500:
 		s.failed.Add(1)
+		s.why(response)
 	case response.StatusCode != http.StatusOK || !bytes.Equal(body, itemOf(key)):
 		s.blame("%s /item/%s: %d, %.40q of %d bytes", method, key, response.StatusCode, body, len(body))
 	default:
@@ -332,6 +336,17 @@ func (s *soak) broke(ctx context.Context) {
 	} else {
 		s.failed.Add(1)
 	}
+}
+
+// why counts what a failed exchange is said to have failed for (RFC 9209).
+func (s *soak) why(r *http.Response) {
+	reason, _, _ := strings.Cut(r.Header.Get("Proxy-Status"), "; details")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reasons == nil {
+		s.reasons = map[string]int{}
+	}
+	s.reasons[fmt.Sprint(r.StatusCode, " ", reason)]++
 }
 
 func (s *soak) blame(format string, args ...any) {

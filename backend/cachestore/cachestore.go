@@ -81,15 +81,29 @@ type Store interface {
 	// Put begins to store r; size is what its body will have, or -1 when only the end will tell. The
 	// writer is nil where there is no room for it.
 	Put(r *Response, size int64) (Writer, error)
-	// Update puts r in the place of the response of that key and keeps its body, as a validation does
-	// (RFC 9111 §4.3.4); it does nothing where there is none.
-	Update(r *Response) error
+	// Update puts r in the place of was, which was read under the same key, and keeps its body, as a
+	// validation does (RFC 9111 §4.3.4). Where there is none, or another by now, or was has been purged
+	// softly since it was read, it does nothing: r says nothing of these.
+	Update(r, was *Response) error
 	Delete(key string) error
 	// Purge drops what is selected, or marks it as Purged when soft; n is how many there were, -1 where
 	// the store cannot tell.
 	Purge(s Selection, soft bool) (n int, err error)
 	Stats() Stats
 	io.Closer
+}
+
+// Resizer is a store whose capacity can be changed while it is used. What is too much then leaves as it
+// would for newcomers.
+type Resizer interface {
+	// Resize makes capacity, in bytes, what the store has from now on.
+	Resize(capacity int64)
+}
+
+// same tells whether r, which is stored, is the response that was read as was.
+func (r *Response) same(was *Response) bool {
+	return r.Key == was.Key && r.Purged == was.Purged && r.Received.Equal(was.Received) && r.Requested.Equal(was.Requested) &&
+		r.Header.Get("ETag") == was.Header.Get("ETag")
 }
 
 // Stats are a store's figures at a moment.

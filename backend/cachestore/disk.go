@@ -215,6 +215,16 @@ func (d *disk) Delete(key string) error {
 	return nil
 }
 
+// Resize changes the capacity. While the walk goes on, what is too much leaves at its end.
+func (d *disk) Resize(capacity int64) {
+	d.mu.Lock()
+	d.capacity = capacity
+	d.mu.Unlock()
+	if d.done() {
+		d.shrink()
+	}
+}
+
 func (d *disk) Stats() Stats {
 	d.mu.Lock()
 	defer d.mu.Unlock()

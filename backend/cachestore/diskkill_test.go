@@ -57,7 +57,7 @@ func childStep(s Store, i int) {
 		defer func() { _ = o.Body.Close() }()
 		// Its other worker may have replaced the body meanwhile, so the update does not say which it is.
 		r.Header = flow.Header{{Name: "Updated", Value: strings.Repeat("u", rand.IntN(5000))}}
-		_ = s.Update(r)
+		_ = s.Update(r, o.Response)
 		return
 	}
 	r.Header = flow.Header{{Name: "Letter", Value: letter}, {Name: "Length", Value: strconv.Itoa(size)}}

@@ -10,14 +10,12 @@ import (
 	"time"
 )
 
-func (d *disk) Update(r *Response) error {
-	if dropped(r, time.Now()) {
-		return d.Delete(r.Key)
-	}
+// Update removes the response where the time of r is over: rewrite does.
+func (d *disk) Update(r, was *Response) error {
 	h := hashOf(r.Key)
 	err := d.rewrite(h, func(f *os.File, s slot) (slot, error) {
 		old, err := readHead(f, s)
-		if err != nil || old.Key != r.Key {
+		if err != nil || !old.same(was) {
 			return s, err
 		}
 		return writeUpdate(f, s, r)

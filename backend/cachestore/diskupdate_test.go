@@ -30,7 +30,7 @@ func TestDiskUpdateThatIsCutLeavesTheOneBefore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := d.Update(headed(n+1, size)); err != nil {
+			if err := d.Update(headed(n+1, size), get(t, d, "a").Response); err != nil {
 				t.Fatal(err)
 			}
 			after, err := os.ReadFile(path)
@@ -62,12 +62,12 @@ func TestDiskFilesDoNotGrowWithUpdates(t *testing.T) {
 	d := openDisk(t, t.TempDir(), 8<<20)
 	put(t, d, headed(0, 100), noise(1000))
 	for _, size := range []int{300_000, 100, 100} {
-		if err := d.Update(headed(1, size)); err != nil {
+		if err := d.Update(headed(1, size), get(t, d, "a").Response); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 100 {
-		if err := d.Update(headed(1, 100)); err != nil {
+		if err := d.Update(headed(1, 100), get(t, d, "a").Response); err != nil {
 			t.Fatal(err)
 		}
 	}

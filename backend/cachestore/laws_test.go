@@ -106,7 +106,7 @@ func lawReplace(t *testing.T, k kind) {
 
 func lawUpdate(t *testing.T, k kind) {
 	s := k.open(t, room)
-	if err := s.Update(sample("a")); err != nil {
+	if err := s.Update(sample("a"), sample("a")); err != nil {
 		t.Fatal(err)
 	}
 	wantAbsent(t, s, "a")
@@ -116,7 +116,7 @@ func lawUpdate(t *testing.T, k kind) {
 		r := sample("a")
 		r.Header = flow.Header{{Name: "ETag", Value: strings.Repeat("v", i*37%500+1)}}
 		r.Tags = []string{"other"}
-		if err := s.Update(r); err != nil {
+		if err := s.Update(r, get(t, s, "a").Response); err != nil {
 			t.Fatal(err)
 		}
 		o := get(t, s, "a")

@@ -28,7 +28,7 @@ func lawDrop(t *testing.T, k kind) {
 	put(t, s, r, []byte("x"))
 	r = sample("a")
 	r.Drop = time.Now().Add(-time.Second)
-	if err := s.Update(r); err != nil {
+	if err := s.Update(r, get(t, s, "a").Response); err != nil {
 		t.Fatal(err)
 	}
 	wantAbsent(t, s, "a")
@@ -121,7 +121,10 @@ func lawSoftPurge(t *testing.T, k kind) {
 		if coarse := k.coarse && sel.URL == "" && sel.Tag == ""; !coarse && get(t, s, "b").Purged {
 			t.Errorf("%+v: another is marked too", sel)
 		}
-		if err := s.Update(sample("a")); err != nil {
+		if err := s.Update(sample("a"), before.Response); err != nil || !get(t, s, "a").Purged {
+			t.Fatalf("%+v: a validation from before undid it, %v", sel, err)
+		}
+		if err := s.Update(sample("a"), get(t, s, "a").Response); err != nil {
 			t.Fatal(err)
 		}
 		if get(t, s, "a").Purged {

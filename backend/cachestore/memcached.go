@@ -91,6 +91,7 @@ type stored struct {
 	item     *memcache.Item
 	response *Response
 	body     []byte
+	now      []generation // those that counted when it was read
 }
 
 // load is the response under key if its generations are those of now, or nil.
@@ -119,6 +120,7 @@ func (c *cached) load(key string) (*stored, error) {
 			s.response.Purged = true
 		}
 	}
+	s.now = now
 	return s, nil
 }
 
@@ -148,40 +150,23 @@ func (c *cached) Put(r *Response, size int64) (Writer, error) {
 	return &itemWriter{store: c, response: r, body: make([]byte, 0, max(size, 0))}, nil
 }
 
-func (c *cached) Update(r *Response) error {
-	if dropped(r, time.Now()) {
-		return c.Delete(r.Key)
-	}
-	for range 3 { // another Proxycache may be faster; what is there after a few of those is newer
-		old, err := c.load(r.Key)
-		if old == nil {
-			return err
-		}
-		value, err := c.encode(r, old.body)
-		if err != nil {
-			return err
-		}
-		old.item.Value, old.item.Expiration = value, expiration(r)
-		err = c.ask("updating a response in", func() error { return c.client.CompareAndSwap(old.item) })
-		if !errors.Is(err, memcache.ErrCASConflict) {
-			if err != nil && ofItem(err) { // it has gone
-				return nil
-			}
-			return err
-		}
-	}
-	return nil
-}
-
 func (c *cached) Delete(key string) error {
 	return ignore(c.ask("deleting a response in", func() error {
 		return c.client.Delete(itemKey + hashOf(key).String())
 	}), memcache.ErrCacheMiss)
 }
 
-// encode makes an item's value: the head with its length before it, as many generations as the response
-// mentions things, and the body. Where a generation is missing, it begins.
+// encode makes an item's value.
 func (c *cached) encode(r *Response, body []byte) ([]byte, error) {
+	marks, err := c.marks(r)
+	if err != nil {
+		return nil, err
+	}
+	return appendItem(r, marks, body), nil
+}
+
+// marks are the generations that count for r. Where one is missing, it begins.
+func (c *cached) marks(r *Response) ([]generation, error) {
 	marks, err := c.generations(r)
 	if err != nil {
 		return nil, err
@@ -194,6 +179,12 @@ func (c *cached) encode(r *Response, body []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
+	return marks, nil
+}
+
+// appendItem is the value of an item: the head with its length before it, as many generations as the
+// response mentions things, and the body.
+func appendItem(r *Response, marks []generation, body []byte) []byte {
 	head := appendHead(nil, r)
 	value := make([]byte, 0, len(head)+len(body)+16*len(marks)+2*binary.MaxVarintLen64)
 	value = append(binary.AppendUvarint(value, uint64(len(head))), head...)
@@ -201,7 +192,7 @@ func (c *cached) encode(r *Response, body []byte) ([]byte, error) {
 	for _, g := range marks {
 		value = g.append(value)
 	}
-	return append(value, body...), nil
+	return append(value, body...)
 }
 
 func parseItem(item *memcache.Item) (*stored, []generation, error) {

@@ -89,6 +89,22 @@ func (m *memory) reserve(n int64) bool {
 	return true
 }
 
+// Resize changes the capacity. Bodies that are on their way in, or still read, keep their room.
+func (m *memory) Resize(capacity int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.capacity = capacity
+	m.ranks.bound(m.room())
+	m.shrink(nil)
+}
+
+// largest is how much one response can have.
+func (m *memory) largest() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.capacity / 2
+}
+
 func (m *memory) release(n int64) {
 	m.mu.Lock()
 	m.writing -= n
@@ -135,12 +151,12 @@ func (m *memory) add(e *entry, reserved int64) {
 	m.shrink(candidate)
 }
 
-func (m *memory) Update(r *Response) error {
+func (m *memory) Update(r, was *Response) error {
 	r = compact(r)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e := m.entries[r.Key]
-	if e == nil {
+	if e == nil || !e.response.same(was) {
 		return nil
 	}
 	if dropped(r, time.Now()) {

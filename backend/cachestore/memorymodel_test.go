@@ -32,7 +32,10 @@ func TestMemoryDoesWhatAMapDoes(t *testing.T) {
 			},
 			"update": func(t *rapid.T) {
 				r := response(key.Draw(t, "key"))
-				_ = m.Update(r)
+				if o, _ := m.Get(r.Key); o != nil {
+					_ = m.Update(r, o.Response)
+					_ = o.Body.Close()
+				}
 				if model[r.Key] != nil {
 					model[r.Key] = r
 				}

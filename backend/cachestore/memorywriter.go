@@ -54,7 +54,7 @@ func (w *memoryWriter) Commit(r *Response) error {
 	}
 	r = compact(r)
 	e := &entry{response: r, body: w.body, cost: overhead(r) + int64(cap(w.body))}
-	if e.cost > w.store.capacity/2 {
+	if e.cost > w.store.largest() {
 		w.Abort()
 		return errNoRoom
 	}

@@ -22,6 +22,8 @@ type shared struct {
 const (
 	// pieceSize is how much of a body one string has.
 	pieceSize = 512 << 10
+	// headAtOnce is how much is read to find a label and its head; most heads are smaller.
+	headAtOnce = 4 << 10
 	// longest is for how long a response that has no end is kept in a server.
 	longest = 30 * 24 * time.Hour
 	// grace is for how long a body can still be read after it was replaced.
@@ -111,34 +113,58 @@ func (s *shared) get(key string) (*Object, error) {
 	return &Object{Response: r, Body: body}, nil
 }
 
-func (s *shared) Update(r *Response) error {
-	if dropped(r, time.Now()) {
-		return s.Delete(r.Key)
-	}
-	return s.note("updating a response in", s.update(r))
+func (s *shared) Update(r, was *Response) error {
+	return s.note("updating a response in", s.update(r, was))
 }
 
-// update tries again where another Proxycache was faster; what is there after a few of those is newer.
-func (s *shared) update(r *Response) error {
-	for range 3 {
-		answer, err := s.do("GETRANGE", objectKey+hashOf(r.Key).String(), 0, labelSize-1)
-		if err != nil {
-			return err
+// update replaces what it has read only: where another Proxycache was faster, what is there is another one.
+func (s *shared) update(r, was *Response) error {
+	old, err := s.labelOf(was)
+	if old == nil {
+		return err
+	}
+	if dropped(r, time.Now()) {
+		_, err = s.run(purgeScript, objectKey+hashOf(r.Key).String(), old.version, "hard")
+		return err
+	}
+	head := appendHead(nil, r)
+	l := *old
+	l.version, l.state, l.headSize = newName(), stateOf(r), len(head)
+	arguments := s.arguments(r, l, append(l.encode(), head...))
+	_, err = s.run(updateScript, append(arguments, old.version, string(old.state))...)
+	return err
+}
+
+// labelOf is the label of was; nil where that is not what is stored any more.
+func (s *shared) labelOf(was *Response) (*label, error) {
+	key := objectKey + hashOf(was.Key).String()
+	answer, err := s.do("GETRANGE", key, 0, headAtOnce-1)
+	if err != nil {
+		return nil, err
+	}
+	value, _ := answer.([]byte)
+	l, ok := parseLabel(value)
+	if !ok {
+		return nil, nil
+	}
+	end := labelSize + l.headSize
+	if len(value) < end {
+		if answer, err = s.do("GETRANGE", key, 0, end-1); err != nil {
+			return nil, err
 		}
-		value, _ := answer.([]byte)
-		old, ok := parseLabel(value)
-		if !ok {
-			return nil
-		}
-		head := appendHead(nil, r)
-		l := old
-		l.version, l.state, l.headSize = newName(), stateOf(r), len(head)
-		arguments := s.arguments(r, l, append(l.encode(), head...))
-		if done, err := s.run(updateScript, append(arguments, old.version)...); err != nil || done == 1 {
-			return err
+		value, _ = answer.([]byte)
+		if again, ok := parseLabel(value); !ok || again != l || len(value) < end {
+			return nil, nil // it was replaced in between
 		}
 	}
-	return nil
+	r, err := parseHead(value[labelSize:end])
+	if err != nil {
+		return nil, err
+	}
+	if r.Purged = l.state == statePurged; !r.same(was) {
+		return nil, nil
+	}
+	return &l, nil
 }
 
 // arguments are what both scripts that store take: how many keys, the keys, and value with what belongs

@@ -44,10 +44,10 @@ redis.call('DEL', KEYS[1])
 return 0`)
 
 // updateScript puts the label and head ARGV[1] in the place of those that are there, if the version of
-// those is ARGV[7].
+// those is ARGV[7] and their state ARGV[8]: a soft purge leaves the version as it is.
 var updateScript = redis.NewScript(-1, luaStore+`
 local old = redis.call('GET', KEYS[1])
-if not old or string.sub(old, 5, 20) ~= ARGV[7] then return 0 end
+if not old or string.sub(old, 5, 20) ~= ARGV[7] or string.sub(old, 37, 37) ~= ARGV[8] then return 0 end
 local body = string.sub(old, 65 + tonumber(string.sub(old, 38, 46)))
 if not store(ARGV[1] .. body) then redis.call('DEL', KEYS[1]) end
 return 1`)

@@ -34,6 +34,7 @@ func testStore(t *testing.T, k kind) {
 		{"nothing is found before the commit or after an abort", lawAbort},
 		{"what replaces is found instead, and readers of the old one end theirs", lawReplace},
 		{"an update keeps the body", lawUpdate},
+		{"an update comes late and changes nothing", lawLateUpdate},
 		{"what was deleted is gone", lawDelete},
 		{"a response is gone when its time is over", lawDrop},
 		{"a purge takes what it selects", lawPurge},

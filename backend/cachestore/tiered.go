@@ -20,7 +20,7 @@ const liftable = 1 << 20
 
 // NewTiered is a store of two tiers: what is written goes to both, what is purged from both. Where the one
 // below is shared, what another process changes there is not seen while memory holds it; where it fails,
-// memory goes on alone. Closing it closes both.
+// memory goes on alone. Each tier is resized by itself. Closing it closes both.
 func NewTiered(memory, below Store) Store {
 	return &tiered{above: memory, below: below, seed: maphash.MakeSeed()}
 }
@@ -186,11 +186,11 @@ func (w *tieredWriter) Abort() {
 	w.above, w.below = nil, nil
 }
 
-func (t *tiered) Update(r *Response) error {
+func (t *tiered) Update(r, was *Response) error {
 	c := t.of(r.Key)
 	c.begin()
 	defer c.end()
-	return errors.Join(t.below.Update(r), t.above.Update(r))
+	return errors.Join(t.below.Update(r, was), t.above.Update(r, was))
 }
 
 func (t *tiered) Delete(key string) error {
@@ -219,7 +219,7 @@ func (t *tiered) Purge(s Selection, soft bool) (int, error) {
 func (t *tiered) Stats() Stats {
 	s, above := t.below.Stats(), t.above.Stats()
 	s.Failed += above.Failed
-	if s.Entries < 0 {
+	if s.Entries < 0 && above.Capacity > 0 {
 		s.Entries, s.Bytes, s.Capacity, s.Evicted = above.Entries, above.Bytes, above.Capacity, above.Evicted
 	}
 	return s

@@ -21,8 +21,9 @@ type tinyLFU struct {
 	popularity sketch
 }
 
-// bound shares out so many bytes.
+// bound shares out so many bytes; after a store was made smaller there can be less than none for a while.
 func (t *tinyLFU) bound(room int64) {
+	room = max(room, 0)
 	t.limits[window] = room / 10
 	t.limits[protected] = (room - room/10) / 5 * 4
 }

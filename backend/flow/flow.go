@@ -302,7 +302,7 @@ func (x *Exchange) Origin() *Exchange { return x.origin }
 func (x *Exchange) Join(f *Exchange) {
 	x.Upstream, x.Target, x.Mocked, x.Sent = f.Upstream, f.Target, f.Mocked, f.Sent
 	x.TargetConn, x.Timing = f.TargetConn, f.Timing
-	x.Private = f.Private
+	x.Private, x.SendTo = f.Private, f.SendTo
 	x.Trail = append(x.Trail, f.Trail...)
 }
 

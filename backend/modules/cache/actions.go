@@ -119,9 +119,7 @@ func (c *cache) selection(arguments map[string]string) (s cachestore.Selection, 
 // drop purges what s selects, and keeps what is on its way from being stored.
 func (c *cache) drop(s cachestore.Selection, soft bool) (n int, err error) {
 	c.shelf.invalidations.add(s)
-	if s.URL != "" {
-		c.shelf.flights.drop(s.URL)
-	}
+	c.shelf.flights.dropSelected(&s)
 	n, err = c.store().Purge(s, soft)
 	if err != nil {
 		c.failed(err)

@@ -66,12 +66,14 @@ func (f *found) Release() {
 	founds.Put(f)
 }
 
-// give makes the answer of x to a from l, which it closes in the end: 200, 304, 206 or 416. status is
+// give makes the answer of x, nil in the background, to a from l, which it closes in the end: 200, 304, 206 or 416. status is
 // the member of Cache-Status.
 func (c *cache) give(x *flow.Exchange, a *asked, l lent, age time.Duration, now time.Time, t told) *flow.Response {
 	r := l.head
 	f, _ := founds.Get().(*found)
-	x.Own(f)
+	if x != nil { // else nobody asked, and nobody tells when it is over
+		x.Own(f)
+	}
 	f.body, f.end = l.body, l.size-l.base
 	f.Response = flow.Response{Status: r.Status, Reason: r.Reason, Proto: r.Proto, Body: flow.NoBody}
 	f.Header = f.fields[:0]

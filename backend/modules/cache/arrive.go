@@ -28,7 +28,12 @@ func (c *cache) arrive(x *flow.Exchange, a *asked, l *looked, d decision, f *fli
 		passed(x)
 		return nil, g.err
 	case g.validating && g.r.Status == 304:
-		return c.stillGood(x, a, l, d, f, g), nil
+		set := g.r.Header
+		r := c.stillGood(x, a, l, d, f, g)
+		if x != nil {
+			withCookies(&r.Header, set)
+		}
+		return r, nil
 	}
 	c.count.misses.Add(1)
 	c.note(x, "miss", d.why)
@@ -66,6 +71,9 @@ func (c *cache) pass(x *flow.Exchange, a *asked, l *looked, d decision, f *fligh
 	t.ttl, t.timed = entry.Lifetime-ageAt(entry, g.received), true
 	if x != nil {
 		noteStored(x, entry, t)
+		if g.r.Header.Has("Set-Cookie") && !entry.Header.Has("Set-Cookie") {
+			x.Note("left out", "Set-Cookie, which is for this client alone")
+		}
 	}
 	r := g.r
 	c.tell(r, t)

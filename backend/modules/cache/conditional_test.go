@@ -121,7 +121,7 @@ func TestA304UpdatesWhatItMay(t *testing.T) {
 	for _, f := range []struct{ name, was, now, want string }{
 		{"Test-Header", "a", "b", "b"}, {"Content-Foo", "a", "b", "b"}, {"Content-Type", "text/plain", "text/plain;charset=utf-8", "text/plain;charset=utf-8"},
 		{"Content-Location", "/foo", "/bar", "/bar"}, {"Content-Security-Policy", "default-src 'self'", "default-src 'none'", "default-src 'none'"},
-		{"Set-Cookie", "a=b", "a=c", "a=c"}, {"X-Frame-Options", "deny", "sameorigin", "sameorigin"},
+		{"X-Frame-Options", "deny", "sameorigin", "sameorigin"},
 		{"Expires", "Fri, 01 Jan 2038 01:01:01 GMT", "Mon, 11 Jan 2038 11:11:11 GMT", "Mon, 11 Jan 2038 11:11:11 GMT"},
 		{"Content-Encoding", "a", "b", "a"}, {"Content-Length", "3", "10", "3"}, {"Content-Range", "a", "b", "a"}, {"Content-MD5", "a", "b", "a"}, {"ETag", `"a"`, `"b"`, `"a"`},
 	} {

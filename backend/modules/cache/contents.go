@@ -20,12 +20,15 @@ type contents struct {
 }
 
 // shelf is a store with what belongs to it: the fetches that fill it, and its figures. It is shared by
-// the plans that use it, and closed with the last one.
+// the plans that use it, whatever sizes they give it, and closed with the last one.
 type shelf struct {
-	name     string
-	store    atomic.Pointer[cachestore.Store]
-	capacity int64
-	users    int
+	name   string // the setting store
+	store  atomic.Pointer[cachestore.Store]
+	memory cachestore.Resizer // what of it is in memory
+	disk   cachestore.Resizer // nil where it has none
+	users  int
+	made   int64 // how many plans have used it
+	sized  int64 // the last of them whose sizes it has
 
 	flights       flights
 	passes        passes
@@ -34,46 +37,59 @@ type shelf struct {
 	count         counters
 }
 
-func newContents() *contents { return &contents{open: map[string]*shelf{}} }
-
-// acquire is the shelf for s, which is opened where it is not open yet.
-func (c *contents) acquire(s *Settings, env policy.Env) (*shelf, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, problem.New(problem.Unavailable, "Opening the store of %s: the cell is gone. Apply the configuration again.", env.Cell)
-	}
-	name := s.Store + " " + s.Memory.String()
-	h := c.open[name]
-	switch {
-	case h == nil:
-		store, err := openStore(s, env)
-		if err != nil {
-			return nil, err
-		}
-		h = &shelf{name: name, capacity: int64(s.Disk)}
-		h.store.Store(&store)
-		c.open[name] = h
-	case s.Store == storeDisk && h.capacity != int64(s.Disk):
-		if err := h.reopen(s, env); err != nil {
-			return nil, err
-		}
-	}
-	h.users++
-	h.flights.bound(int64(max(s.Memory, s.MaxObject)), int64(s.MaxObject))
-	return h, nil
+// sizes are how much of everything a plan lets a shelf have, in bytes. The number tells plans apart: a
+// later one has a higher.
+type sizes struct {
+	number                  int64
+	memory, disk, maxObject int64
 }
 
-// reopen gives a folder on the disk another size. One store at a time works in it.
-func (h *shelf) reopen(s *Settings, env policy.Env) error {
-	_ = h.get().Close() // what it holds is on the disk
-	store, err := openStore(s, env)
-	if err != nil {
-		return err
+func newContents() *contents { return &contents{open: map[string]*shelf{}} }
+
+// acquire is the shelf for s, which is opened where it is not open yet. One that is open keeps its sizes:
+// the plan may still be refused, and gives it its own with the first exchange.
+func (c *contents) acquire(s *Settings, env policy.Env) (*shelf, sizes, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	own := sizes{memory: int64(s.Memory), disk: int64(s.Disk), maxObject: int64(s.MaxObject)}
+	if c.closed {
+		return nil, own, problem.New(problem.Unavailable, "Opening the store of %s: the cell is gone. Apply the configuration again.", env.Cell)
 	}
-	h.capacity = int64(s.Disk)
-	h.store.Store(&store)
-	return nil
+	h := c.open[s.Store]
+	if h == nil {
+		h = &shelf{name: s.Store}
+		if err := h.openStore(s, env); err != nil {
+			return nil, own, err
+		}
+		h.bound(own)
+		c.open[h.name] = h
+	}
+	h.users++
+	h.made++
+	own.number = h.made
+	return h, own, nil
+}
+
+// resize gives h the sizes of a plan that runs, unless a later one has given it its own.
+func (c *contents) resize(h *shelf, s sizes) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.number < h.sized {
+		return
+	}
+	h.sized = s.number
+	h.bound(s)
+	h.memory.Resize(s.memory)
+	if h.disk != nil {
+		h.disk.Resize(s.disk)
+	}
+}
+
+// bound says how much the flights may hold, together and each.
+func (h *shelf) bound(s sizes) {
+	h.flights.mu.Lock()
+	defer h.flights.mu.Unlock()
+	h.flights.room, h.flights.most = max(s.memory, s.maxObject), s.maxObject
 }
 
 func (h *shelf) get() cachestore.Store { return *h.store.Load() }
@@ -104,31 +120,35 @@ func (c *contents) Close() error {
 	return list.Err()
 }
 
-// openStore opens what s names, with memory before it.
-func openStore(s *Settings, env policy.Env) (cachestore.Store, error) {
-	var below cachestore.Store
-	var err error
-	switch {
-	case s.Store == storeMemory:
-		return cachestore.NewMemory(int64(s.Memory)), nil
-	case s.Store == storeDisk:
-		dir, dirErr := env.Dir()
-		if dirErr != nil {
-			return nil, dirErr
+// openStore opens what s names, with memory before it: none where it has no size, until it gets one.
+func (h *shelf) openStore(s *Settings, env policy.Env) error {
+	store := cachestore.NewMemory(int64(s.Memory))
+	h.memory, _ = store.(cachestore.Resizer)
+	if s.Store != storeMemory {
+		below, err := openBelow(s, env)
+		if err != nil {
+			return err
 		}
-		below, err = cachestore.OpenDisk(dir, int64(s.Disk))
+		h.disk, _ = below.(cachestore.Resizer)
+		store = cachestore.NewTiered(store, below)
+	}
+	h.store.Store(&store)
+	return nil
+}
+
+// openBelow opens what is not in memory.
+func openBelow(s *Settings, env policy.Env) (cachestore.Store, error) {
+	switch {
+	case s.Store == storeDisk:
+		dir, err := env.Dir()
+		if err != nil {
+			return nil, err
+		}
+		return cachestore.OpenDisk(dir, int64(s.Disk))
 	case strings.HasPrefix(s.Store, "redis"):
-		below, err = cachestore.OpenRedis(s.Store)
-	default:
-		below, err = cachestore.OpenMemcached(s.Store)
+		return cachestore.OpenRedis(s.Store)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if s.Memory == 0 {
-		return below, nil
-	}
-	return cachestore.NewTiered(cachestore.NewMemory(int64(s.Memory)), below), nil
+	return cachestore.OpenMemcached(s.Store)
 }
 
 // counters are the figures of a shelf since it was opened.
@@ -143,11 +163,4 @@ type counters struct {
 type failure struct {
 	at   time.Time
 	text string
-}
-
-// bound says how much the flights may hold, together and each.
-func (t *flights) bound(room, most int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.room, t.most = room, most
 }

@@ -6,22 +6,32 @@ import (
 	"proxycache/backend/cachestore"
 )
 
+var (
+	fontTypes    = []string{"font/", "application/font-", "application/x-font-", "application/vnd.ms-fontobject", "application/vnd.ms-opentype"}
+	scriptTypes  = []string{"text/javascript", "application/javascript", "application/x-javascript", "text/ecmascript", "application/ecmascript"}
+	imageTypes   = []string{"image/"}
+	archiveTypes = []string{
+		"application/zip", "application/x-zip", "application/gzip", "application/x-gzip", "application/x-tar", "application/x-gtar",
+		"application/x-bzip", "application/x-7z-compressed", "application/x-compressed", "application/vnd.rar", "application/x-rar",
+	}
+)
+
 // staticTypes are the extensions of what sites serve to everybody, with what the media type of such a
-// thing begins with.
+// thing begins with. None begins a page or data, which may be somebody's.
 var staticTypes = map[string][]string{
-	"css": {"text/css"}, "js": {"text/javascript", "application/javascript", "application/x-javascript", "text/ecmascript"},
-	"mjs": {"text/javascript", "application/javascript"}, "map": {"application/json", "application/octet-stream"},
-	"png": {"image/"}, "jpg": {"image/"}, "jpeg": {"image/"}, "gif": {"image/"}, "webp": {"image/"}, "avif": {"image/"},
-	"svg": {"image/"}, "ico": {"image/"}, "bmp": {"image/"},
-	"woff": {"font/", "application/"}, "woff2": {"font/", "application/"}, "ttf": {"font/", "application/"}, "otf": {"font/", "application/"},
+	"css": {"text/css"}, "js": scriptTypes, "mjs": scriptTypes, "map": nil,
+	"png": imageTypes, "jpg": imageTypes, "jpeg": imageTypes, "gif": imageTypes, "webp": imageTypes, "avif": imageTypes,
+	"svg": imageTypes, "ico": imageTypes, "bmp": imageTypes,
+	"woff": fontTypes, "woff2": fontTypes, "ttf": fontTypes, "otf": fontTypes, "eot": fontTypes,
 	"mp3": {"audio/"}, "ogg": {"audio/", "video/", "application/ogg"}, "mp4": {"video/", "audio/"}, "webm": {"video/", "audio/"},
-	"pdf": {"application/pdf"}, "zip": {"application/"}, "gz": {"application/"}, "wasm": {"application/wasm"}, "txt": {"text/plain"},
+	"pdf": {"application/pdf"}, "wasm": {"application/wasm"}, "txt": {"text/plain"},
+	"zip": archiveTypes, "gz": archiveTypes, "tgz": archiveTypes, "tar": archiveTypes, "bz2": archiveTypes, "7z": archiveTypes, "rar": archiveTypes,
 }
 
 // deceives says why a response is not kept that is no such thing as its URL tells: a page for somebody
 // fetched as /account/x.css (web cache deception). What its server says to be for everybody is kept.
 func (u *rules) deceives(a *asked, e *cachestore.Response, c *control) string {
-	if !u.deception || e.Status != 200 {
+	if !u.deception || e.Status != 200 && e.Status != 203 && e.Status != 206 {
 		return ""
 	}
 	extension := extensionOf(a.path)
@@ -35,9 +45,13 @@ func (u *rules) deceives(a *asked, e *cachestore.Response, c *control) string {
 			return ""
 		}
 	}
+	nobodys := !a.cookies && !a.authorized
+	if extension == "map" && strings.HasPrefix(got, "application/json") && nobodys { // as source maps are served, and data, too
+		return ""
+	}
 	forAll := c.public || c.sMaxAge != absent || from(c) != ""
 	explicit := !e.Heuristic && e.Lifetime > 0 && e.Rule != ruleOverride && e.Rule != ruleDefault
-	if got == "" || got == "application/octet-stream" || forAll || explicit && !a.cookies && !a.authorized {
+	if got == "" || got == "application/octet-stream" || forAll || explicit && nobodys {
 		return ""
 	}
 	return "it is " + got + " under the name of a ." + extension + ", and not said to be for everybody"

@@ -61,13 +61,23 @@ func (d *decision) stale(r *cachestore.Response, w *wish) {
 	switch over := -d.left; {
 	case r.MustRevalidate:
 		d.why += "; it must be validated then"
-	case !r.Purged && w.maxStale >= 0 && (w.maxStale == anyStale || over <= w.maxStale.duration()):
+	case !r.Purged && w.maxStale >= 0 && (w.maxStale == anyStale || over <= w.maxStale.duration()) && wasFresh(r):
 		d.use = answerStale
 		d.why += "; the request says max-stale"
 	case over <= r.StaleWhile && r.StaleWhile > 0:
 		d.use = answerRefresh
 		d.why += "; stale-while-revalidate=" + seconds(r.StaleWhile)
 	}
+}
+
+// wasFresh tells whether r was fresh for others once, or is for everybody: what was only ever to be
+// validated is not given because a client does not mind.
+func wasFresh(r *cachestore.Response) bool {
+	if r.Lifetime > 0 {
+		return true
+	}
+	c := controlOf(r.Header)
+	return c.public
 }
 
 // freshness says in words how fresh r is.

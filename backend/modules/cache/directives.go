@@ -25,8 +25,15 @@ type control struct {
 	noStore, noCache, private, public               bool
 	mustRevalidate, proxyRevalidate, mustUnderstand bool
 
+	expires    bool // Expires is there, and counts
+	setsCookie bool // Set-Cookie is there
+	personal   bool // the request was somebody's, and the response is not said to be public
+
 	source string // the field that it came from; "" where there is none
 }
+
+// lifetime tells whether the response says itself how long it is fresh, be it that it never is.
+func (c *control) lifetime() bool { return c.sMaxAge != absent || c.maxAge != absent || c.expires }
 
 func noControl() control {
 	return control{maxAge: absent, sMaxAge: absent, staleWhile: absent, staleIfError: absent}
@@ -107,8 +114,20 @@ func (d *delta) first(value string, has bool) {
 // targetedFields are the fields for caches like this one, by precedence (RFC 9213 §2.2).
 var targetedFields = [...]string{"Proxycache-Cache-Control", "CDN-Cache-Control"}
 
-// controlOf is the control in force: of the first targeted field that stands, else Cache-Control's.
+// controlOf is what the fields of a response say: the control in force, and what counts beside it.
 func controlOf(h flow.Header) control {
+	c := controlInForce(h)
+	c.expires = !c.targeted() && h.Has("Expires")
+	c.setsCookie = h.Has("Set-Cookie") || h.Has("Set-Cookie2")
+	return c
+}
+
+// targeted tells whether c came from a field for caches like this one: Expires is ignored then
+// (RFC 9213 §2.2).
+func (c *control) targeted() bool { return c.source != "" && c.source != "Cache-Control" }
+
+// controlInForce is that of the first targeted field that stands, else Cache-Control's.
+func controlInForce(h flow.Header) control {
 	for _, name := range targetedFields {
 		if !h.Has(name) {
 			continue

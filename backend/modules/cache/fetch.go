@@ -66,6 +66,7 @@ type fetched struct {
 // fetch sends e, which is asked to validate what is stored where that is possible.
 func (c *cache) fetch(e *flow.Exchange, next policy.Next, a *asked, l *looked) fetched {
 	g := fetched{since: c.shelf.invalidations.now(), requested: time.Now()}
+	a.sender = e
 	given := e.Request.Header
 	begun := c.begun(a, l)
 	if begun != nil {

@@ -65,9 +65,10 @@ func notKept(name string) bool {
 }
 
 // freshened are the stored fields with those of a 304 or of a HEAD's 200 in their place (RFC 9111 §3.2).
-// What describes the stored bytes stays as it is.
+// What describes the stored bytes stays as it is, and a cookie is for the client that asked.
 func freshened(stored, update flow.Header, received time.Time) flow.Header {
 	update = keptFields(update, received)
+	dropCookies(&update)
 	out := make(flow.Header, 0, len(stored)+len(update))
 	for _, f := range stored {
 		if !update.Has(f.Name) || ofTheBytes(f.Name) {
@@ -80,6 +81,27 @@ func freshened(stored, update flow.Header, received time.Time) flow.Header {
 		}
 	}
 	return out
+}
+
+// dropCookies takes the fields that set cookies out of h, which nobody else has.
+func dropCookies(h *flow.Header) {
+	h.Del("Set-Cookie")
+	h.Del("Set-Cookie2")
+}
+
+// withCookies makes the fields of out that set cookies those of from, where from has some.
+func withCookies(out *flow.Header, from flow.Header) {
+	for _, name := range [...]string{"Set-Cookie", "Set-Cookie2"} {
+		if !from.Has(name) {
+			continue
+		}
+		out.Del(name)
+		for _, f := range from {
+			if flow.EqualFold(f.Name, name) {
+				out.Add(f.Name, f.Value)
+			}
+		}
+	}
 }
 
 // ofTheBytes are the fields that belong to the body as it is stored.

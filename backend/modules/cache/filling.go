@@ -70,6 +70,15 @@ func (f *filling) commit() {
 		return
 	}
 	f.cache.count.stored.Add(1)
+	f.cache.recall(f.entry, f.since)
+}
+
+// recall takes e, which has just been stored, out again where it was invalidated after the first n and
+// before it could be found: the invalidation has not seen it in the store.
+func (c *cache) recall(e *cachestore.Response, n int64) {
+	if c.shelf.invalidations.since(n, e) {
+		c.delete(e.Key)
+	}
 }
 
 func keptTrailer(h flow.Header) flow.Header {

@@ -31,6 +31,7 @@ type flight struct {
 	seq     int64 // of the exchange that leads
 	outcome outcome
 	entry   *cachestore.Response // of shared and validated
+	fetches *cachestore.Response // entry of shared, nil before; under the lock of table
 	variant string               // of shared: the key that the response has
 	size    int64                // of shared: bytes of the body, -1 when only the end will tell
 	err     error                // of broken; nil where the server answered that it failed
@@ -162,6 +163,7 @@ func (f *flight) share(ctx context.Context, source *filling, entry *cachestore.R
 	f.source = source
 	own := f.reader(ctx)
 	f.mu.Unlock()
+	f.table.names(f)
 	f.table.alias(f)
 	f.land(shared)
 	return own

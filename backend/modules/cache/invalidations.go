@@ -56,3 +56,30 @@ func selects(s *cachestore.Selection, r *cachestore.Response) bool {
 	}
 	return s.Match != nil && s.Match.MatchString(r.URL)
 }
+
+// names says what f fetches, for those who drop by more than its URL.
+func (t *flights) names(f *flight) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f.fetches = f.entry
+}
+
+// dropSelected takes the fetches that s is about out of the table: who comes from now on does not wait for
+// them. Which tags a response has is known with its head: until then every fetch may have the tag.
+func (t *flights) dropSelected(s *cachestore.Selection) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, f := range t.going {
+		r := f.fetches
+		if r == nil {
+			url, _, _ := strings.Cut(key, "\n")
+			r = &cachestore.Response{URL: url}
+			if s.Tag != "" {
+				r.Tags = []string{s.Tag}
+			}
+		}
+		if selects(s, r) {
+			delete(t.going, key)
+		}
+	}
+}

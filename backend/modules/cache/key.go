@@ -3,6 +3,7 @@ package cache
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"iter"
 	"strings"
 
 	"proxycache/backend/flow"
@@ -51,8 +52,8 @@ func (k *keyer) of(x *flow.Exchange, claims string) (key, url string) {
 	}
 	for _, name := range k.cookies {
 		b = append(append(b, "\ncookie "...), name...)
-		if value, ok := cookie(q.Header, name); ok {
-			b = appendHash(b, []byte(value))
+		if values, ok := cookie(q.Header, name); ok {
+			b = appendHash(b, []byte(values))
 		}
 	}
 	key = string(b)
@@ -105,7 +106,7 @@ func (k *keyer) target(target string) string {
 	}
 	var kept []string
 	for parameter := range strings.SplitSeq(query, "&") {
-		if name, _, _ := strings.Cut(parameter, "="); !k.ignores(name) {
+		if name, _, _ := strings.Cut(parameter, "="); !k.ignores(name) || severalByOthers(parameter) {
 			kept = append(kept, parameter)
 		}
 	}
@@ -113,6 +114,12 @@ func (k *keyer) target(target string) string {
 		return path
 	}
 	return path + "?" + strings.Join(kept, "&")
+}
+
+// severalByOthers tells whether a server that parts parameters by semicolons, too, perhaps after it has
+// decoded them, reads more than one in it: then it makes a difference.
+func severalByOthers(parameter string) bool {
+	return strings.IndexByte(parameter, ';') >= 0 || strings.Contains(parameter, "%3B") || strings.Contains(parameter, "%3b")
 }
 
 func (k *keyer) ignores(name string) bool {
@@ -124,18 +131,66 @@ func (k *keyer) ignores(name string) bool {
 	return false
 }
 
-// cookie finds a cookie among the fields (RFC 6265 §4.2).
-func cookie(h flow.Header, name string) (value string, ok bool) {
-	for i := range h {
-		if !flow.EqualFold(h[i].Name, "Cookie") {
-			continue
+// cookie is what a request has of a cookie (RFC 6265 §4.2). A name may be there more than once, and
+// servers differ in which one counts: values are all of them, in their order, parted by what no value has.
+func cookie(h flow.Header, name string) (values string, ok bool) {
+	for n, value := range cookies(h) {
+		switch {
+		case n != name:
+		case ok:
+			values += ";" + value
+		default:
+			values, ok = value, true
 		}
-		for pair := range strings.SplitSeq(h[i].Value, ";") {
-			n, v, _ := strings.Cut(pair, "=")
-			if strings.TrimSpace(n) == name {
-				return strings.TrimSpace(v), true
+	}
+	return values, ok
+}
+
+// cookies are the names and values of those of a request. A value whose quote does not end goes on to the
+// end of its field: some servers read it so.
+func cookies(h flow.Header) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for i := range h {
+			if !flow.EqualFold(h[i].Name, "Cookie") {
+				continue
+			}
+			for rest, more := h[i].Value, true; more; {
+				whole := rest
+				var pair string
+				pair, rest, more = strings.Cut(rest, ";")
+				name, value, _ := strings.Cut(pair, "=")
+				if value = strings.TrimSpace(value); strings.HasPrefix(value, `"`) && (len(value) == 1 || !strings.HasSuffix(value, `"`)) {
+					_, value, _ = strings.Cut(whole, "=")
+				}
+				if !yield(strings.TrimSpace(name), value) {
+					return
+				}
 			}
 		}
 	}
-	return "", false
+}
+
+// cookiesInKey tells whether key, which is of a request with the fields h, has all of its cookies.
+func cookiesInKey(key string, h flow.Header) bool {
+	_, lines, _ := strings.Cut(key, "\n")
+	for name := range cookies(h) {
+		if name != "" && !cookieInKey(lines, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// cookieInKey looks for the line of a cookie, or for that of all, which key_headers can have there.
+func cookieInKey(lines, name string) bool {
+	for line := range strings.SplitSeq(lines, "\n") {
+		if strings.HasPrefix(line, "cookie#") {
+			return true
+		}
+		rest, ok := strings.CutPrefix(line, "cookie "+name)
+		if ok && len(rest) == len("#")+32 && rest[0] == '#' {
+			return true
+		}
+	}
+	return false
 }

@@ -55,7 +55,9 @@ func (c *cache) passPart(x *flow.Exchange, a *asked, l *looked, g fetched, t *to
 		c.shelf.flights.hold(-g.r.ContentLength)
 		why = "there is no room for it"
 	default:
-		why = c.place(entry, a, l.mark)
+		if why = c.place(entry, a, l.mark); why != "" {
+			c.shelf.flights.hold(-g.r.ContentLength)
+		}
 	}
 	if why != "" {
 		c.count.notStored.Add(1)
@@ -141,6 +143,7 @@ func (c *cache) putPart(e *cachestore.Response, p part, since int64) {
 			w.Abort()
 		} else if err = w.Commit(e); err == nil {
 			c.count.stored.Add(1)
+			c.recall(e, since)
 		}
 	}
 	if err != nil {
@@ -176,7 +179,7 @@ type beginning struct {
 }
 
 // begun is the stored beginning of what a asks for; nil where there is none, or it is not known to belong
-// to what the server has.
+// to what the server has. It is of the variant of a, whose key the look has found.
 func (c *cache) begun(a *asked, l *looked) *beginning {
 	if a.head || a.ranges != "" || a.condition || l.object != nil || c.shelf.parts.Load() == 0 {
 		return nil

@@ -23,6 +23,8 @@ type cache struct {
 	collapse    bool
 	lockTimeout time.Duration
 	maxObject   int64
+	sizes       sizes
+	sized       atomic.Bool         // the shelf has been given sizes
 	way         atomic.Pointer[way] // to the server, for what no request asked for
 }
 
@@ -40,6 +42,9 @@ func (c *cache) failed(err error) {
 func (c *cache) Close() error { return c.kept.release(c.shelf) }
 
 func (c *cache) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, error) {
+	if !c.sized.Load() && !c.sized.Swap(true) { // the plan runs
+		c.kept.resize(c.shelf, c.sizes)
+	}
 	c.remember(x, next)
 	q := x.Request
 	switch {

@@ -19,16 +19,17 @@ type asked struct {
 	noneMatch, modified     string // If-None-Match, If-Modified-Since
 	hasNoneMatch, condition bool   // the request has the first; has one of both
 	authorized, cookies     bool
-	unkeyed                 string // a field that may change the response, and is not in the key
-	claims                  string // what a trusted peer says of host, scheme and path, for the key
-	pass                    string // why it passes by the cache; "" where it does not
-	behind                  int64  // the exchange whose fetch it waited for
+	unkeyed                 string         // a field that may change the response, and is not in the key
+	claims                  string         // what a trusted peer says of host, scheme and path, for the key
+	sender                  *flow.Exchange // the exchange, or the fork, that is sent for it
+	pass                    string         // why it passes by the cache; "" where it does not
+	behind                  int64          // the exchange whose fetch it waited for
 }
 
 // read gathers it from the request of x, in one walk over its fields.
 func (a *asked) read(x *flow.Exchange, ignoreDirectives bool, keyed []string) {
 	q := x.Request
-	a.head, a.header, a.wish = q.Method == "HEAD", q.Header, noWish()
+	a.head, a.header, a.wish, a.sender = q.Method == "HEAD", q.Header, noWish(), x
 	a.path = q.Path()
 	pragma, directed := false, false
 	for i := range q.Header {

@@ -39,6 +39,9 @@ func (u *rules) judge(a *asked, status int, r *flow.Response, requested, receive
 		Requested: requested, Received: received,
 	}
 	entry.Header = keptFields(r.Header, received)
+	if !c.public {
+		dropCookies(&entry.Header)
+	}
 	if why := u.times(entry, &c); why != "" {
 		return nil, why
 	}
@@ -68,21 +71,32 @@ func (u *rules) forbids(a *asked, status int, r *flow.Response, c *control) stri
 		return "must-understand, and this status is not known here"
 	case c.private:
 		return "private" + from(c)
+	case c.setsCookie && !c.lifetime():
+		return "it sets a cookie, and does not say how long it is fresh"
+	case !c.lifetime() && isEventStream(r.Header):
+		return "it is a stream of events, and does not say how long it is fresh"
 	case r.ContentLength > u.maxObject && !a.head:
 		return "its body is larger than max_object"
 	}
 	return ""
 }
 
-// private says what in the request keeps what answers it from being kept for others.
+// private says what in the request keeps what answers it from being kept for others. It tells c, too,
+// whether the request is somebody's: no setting gives the answer a lifetime then.
 func (a *asked) private(c *control) string {
+	cookies := a.cookies && !cookiesInKey(a.key, a.header)
+	c.personal = !c.public && (a.authorized || cookies)
 	switch {
+	case a.sender != nil && a.sender.SendTo != "":
+		return "it came from another upstream, " + a.sender.SendTo + ", which a cell fell back on"
 	case a.wish.noStore:
 		return "the request says no-store"
 	case a.authorized && !c.public && !c.mustRevalidate && c.sMaxAge == absent:
 		return "the request has Authorization, and the response says neither public, nor s-maxage, nor must-revalidate (RFC 9111 §3.5)"
 	case a.unkeyed != "":
 		return "the request has " + a.unkeyed + ", which is no part of the key"
+	case cookies && !c.public && !c.lifetime():
+		return "the request has a cookie that is no part of the key, and the response says neither public nor how long it is fresh"
 	}
 	return ""
 }
@@ -119,7 +133,7 @@ func (u *rules) times(e *cachestore.Response, c *control) (why string) {
 	overridden := e.Rule == ruleOverride
 	e.AlwaysValidate = c.noCache && !overridden
 	e.MustRevalidate = c.mustRevalidate || c.proxyRevalidate || c.sMaxAge != absent && !overridden
-	e.StaleWhile, e.StaleIfError = u.stale(c)
+	e.StaleWhile, e.StaleIfError = u.stale(e, c)
 	e.InitialAge = initialAge(e)
 	validator := hasValidator(e.Header)
 	switch {
@@ -138,8 +152,12 @@ func (u *rules) times(e *cachestore.Response, c *control) (why string) {
 	return ""
 }
 
-func (u *rules) stale(c *control) (while, ifError time.Duration) {
-	while, ifError = u.staleWhile, u.staleIfError
+// stale is for how long e may be used when it is stale: what it says itself, else the settings, where it
+// has a lifetime that can be over. What was never fresh for anybody is not somebody else's.
+func (u *rules) stale(e *cachestore.Response, c *control) (while, ifError time.Duration) {
+	if c.public || e.Lifetime > 0 || c.lifetime() && !c.personal {
+		while, ifError = u.staleWhile, u.staleIfError
+	}
 	if c.staleWhile >= 0 {
 		while = c.staleWhile.duration()
 	}
@@ -154,22 +172,21 @@ func (u *rules) stale(c *control) (while, ifError time.Duration) {
 func (u *rules) lifetime(e *cachestore.Response, c *control) (explicit bool) {
 	e.Lifetime, e.Heuristic = 0, false
 	expires, dated := e.Header.Get("Expires"), dateOf(e)
-	targeted := c.source != "" && c.source != "Cache-Control" // Expires is ignored then (RFC 9213 §2.2)
 	switch {
-	case u.overrideTTL > 0 && u.settable(e):
+	case u.overrideTTL > 0 && u.settable(e, c):
 		e.Lifetime, e.Rule = u.overrideTTL, ruleOverride
 	case c.sMaxAge != absent:
 		e.Lifetime, e.Rule = explicitly("s-maxage", c.sMaxAge, c)
 	case c.maxAge != absent:
 		e.Lifetime, e.Rule = explicitly("max-age", c.maxAge, c)
-	case !targeted && e.Header.Has("Expires"):
+	case c.expires:
 		e.Rule = "Expires"
 		if t, ok := httpDate(expires, e.Received); ok {
 			e.Lifetime = min(max(t.Sub(dated), 0), maxLifetime)
 		} else {
 			e.Rule = "Expires, which is no date"
 		}
-	case u.defaultTTL > 0 && !c.noCache && u.settable(e):
+	case u.defaultTTL > 0 && !c.noCache && u.settable(e, c):
 		e.Lifetime, e.Rule = u.defaultTTL, ruleDefault
 	default:
 		u.heuristic(e, c, dated)
@@ -184,10 +201,16 @@ const (
 	ruleDefault  = "default_ttl"
 )
 
-// settable tells whether a setting may give e its lifetime: its status is one of those, and it sets no
-// cookie for somebody.
-func (u *rules) settable(e *cachestore.Response) bool {
-	return slices.Contains(u.defaultStatuses, e.Status) && !e.Header.Has("Set-Cookie")
+// settable tells whether a setting may give e its lifetime: its status is one of those, it was not made
+// for somebody, sets no cookie, and has an end.
+func (u *rules) settable(e *cachestore.Response, c *control) bool {
+	return slices.Contains(u.defaultStatuses, e.Status) && !c.personal && !c.setsCookie && !isEventStream(e.Header)
+}
+
+// isEventStream tells whether h is of a stream of server-sent events.
+func isEventStream(h flow.Header) bool {
+	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
 }
 
 func explicitly(name string, d delta, c *control) (time.Duration, string) {
@@ -201,7 +224,7 @@ func explicitly(name string, d delta, c *control) (time.Duration, string) {
 // made for somebody, and gets none.
 func (u *rules) heuristic(e *cachestore.Response, c *control, dated time.Time) {
 	e.Rule = "no lifetime"
-	if !heuristicStatus(e.Status) && !c.public || e.Header.Has("Set-Cookie") {
+	if !heuristicStatus(e.Status) && !c.public || c.setsCookie || c.personal {
 		return
 	}
 	if t, ok := httpDate(e.Header.Get("Last-Modified"), e.Received); ok && t.Before(dated) {

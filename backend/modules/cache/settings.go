@@ -164,14 +164,14 @@ func (s *Settings) checkStore(add func(where, format string, args ...any)) {
 // Policy opens the store, or goes on with the one that the plan before has.
 func (s *Settings) Policy(env policy.Env) (policy.Policy, error) {
 	kept := policy.Kept(env, "contents", newContents)
-	shared, err := kept.acquire(s, env)
+	shared, sizes, err := kept.acquire(s, env)
 	if err != nil {
 		return nil, err
 	}
 	c := &cache{
 		settings: s, kept: kept, shelf: shared, rules: s.rules(), key: newKeyer(s),
 		statusName: quotedName(s.StatusName), count: &shared.count, collapse: s.Collapse,
-		lockTimeout: time.Duration(s.LockTimeout), maxObject: int64(s.MaxObject),
+		lockTimeout: time.Duration(s.LockTimeout), maxObject: int64(s.MaxObject), sizes: sizes,
 	}
 	c.key.routes = strings.HasPrefix(env.Cell, commonCell)
 	return c, nil

@@ -15,10 +15,13 @@ func (c *cache) stillGood(x *flow.Exchange, a *asked, l *looked, d decision, f *
 	head, why := c.freshen(a, l, g)
 	if f != nil {
 		f.cancel()
-		if f.entry = head; why == "" && reusable(head, g.received) {
+		switch f.entry = head; {
+		case why == changedMeanwhile: // who waits looks again
+			f.land(validated)
+		case why == "" && reusable(head, g.received):
 			c.shelf.passes.drop(l.key)
 			f.land(validated)
-		} else {
+		default:
 			c.shelf.passes.add(l.key, g.received)
 			f.land(alone)
 		}
@@ -41,6 +44,9 @@ func (c *cache) stillGood(x *flow.Exchange, a *asked, l *looked, d decision, f *
 	return c.give(x, a, given, age, g.received, t)
 }
 
+// changedMeanwhile is why a validation is not for the store: what it is about is not to be used any more.
+const changedMeanwhile = "it was invalidated or purged while the server was asked"
+
 // freshen makes the stored response anew with the fields of g, and puts it in the place of the old one.
 // Where it may not be kept any more, why says so, and it is gone from the store; where the answer to this
 // request is not for others, it stays there as it was.
@@ -54,7 +60,11 @@ func (c *cache) freshen(a *asked, l *looked, g fetched) (head *cachestore.Respon
 		c.rules.times(&now, &con)
 		return &now, own
 	}
-	switch why = c.rules.times(&now, &con); {
+	why = c.rules.times(&now, &con)
+	if c.shelf.invalidations.since(g.since, l.object.Response) {
+		return &now, changedMeanwhile
+	}
+	switch {
 	case why != "":
 	case con.noStore:
 		why = "no-store" + from(&con)
@@ -68,7 +78,7 @@ func (c *cache) freshen(a *asked, l *looked, g fetched) (head *cachestore.Respon
 		c.delete(l.key)
 		return &now, why
 	}
-	if err := c.store().Update(&now); err != nil {
+	if err := c.store().Update(&now, l.object.Response); err != nil {
 		c.failed(err)
 	}
 	return &now, ""
@@ -120,7 +130,7 @@ func (c *cache) freshenByHead(a *asked, l *looked, g fetched) {
 func (c *cache) outdate(r *cachestore.Response) {
 	stale := *r
 	stale.Purged = true
-	if err := c.store().Update(&stale); err != nil {
+	if err := c.store().Update(&stale, r); err != nil {
 		c.failed(err)
 	}
 }

@@ -56,11 +56,17 @@ func variant(mark *cachestore.Response, h flow.Header) string {
 }
 
 // appendNormal appends the values of name as one list without the whitespace that means nothing
-// (RFC 9111 §4.1). Of Accept-Language, Accept-Encoding and Accept-Charset, case and order mean nothing
-// either (RFC 9110 §12.5.2 to 12.5.4): weights say what is preferred.
+// (RFC 9111 §4.1). Of Accept-Language, Accept-Encoding and Accept-Charset, case means nothing either, and
+// of Accept-Encoding the order: servers choose by weights there (RFC 9110 §12.5.2 to 12.5.4). Many take
+// the first language that they have, whatever RFC 9110 says.
 func appendNormal(b []byte, name string, h flow.Header) []byte {
-	if name == "accept-language" || name == "accept-encoding" || name == "accept-charset" {
-		return appendSorted(b, name, h)
+	switch name {
+	case "accept-language", "accept-charset":
+		return append(b, strings.Join(foldedMembers(name, h), ",")...)
+	case "accept-encoding":
+		members := foldedMembers(name, h)
+		slices.Sort(members)
+		return append(b, strings.Join(members, ",")...)
 	}
 	begin := len(b)
 	for i := range h {
@@ -81,8 +87,8 @@ func appendNormal(b []byte, name string, h flow.Header) []byte {
 	return b
 }
 
-func appendSorted(b []byte, name string, h flow.Header) []byte {
-	var members []string
+// foldedMembers are the members of the field name in lower case and without blanks.
+func foldedMembers(name string, h flow.Header) (members []string) {
 	for i := range h {
 		if !flow.EqualFold(h[i].Name, name) {
 			continue
@@ -93,6 +99,5 @@ func appendSorted(b []byte, name string, h flow.Header) []byte {
 			}
 		}
 	}
-	slices.Sort(members)
-	return append(b, strings.Join(members, ",")...)
+	return members
 }

@@ -44,7 +44,9 @@ func (c *compressor) decide(a *asking, r *flow.Response) decision {
 	case r.ContentLength == 0, !a.head && r.Body == flow.NoBody:
 		return leave(leftBody, "there is no body")
 	case r.Status == 206:
-		return leave(leftPartial, "it is a part of the whole (206)")
+		d := leave(leftPartial, "it is a part of the whole (206)")
+		d.vary = c.varies(r, media)
+		return d
 	case grpc(media):
 		return leave(leftType, "gRPC compresses its messages itself")
 	case a.header.HasToken("Cache-Control", "no-transform"):
@@ -64,6 +66,13 @@ func (c *compressor) decide(a *asking, r *flow.Response) decision {
 		return leave(leftCoded, "it is in "+r.Header.Joined("Content-Encoding")+", and decompress is off")
 	}
 	return c.plain(a, r, media, codings)
+}
+
+// varies tells whether the whole that r is a part of would be another with another Accept-Encoding. A part
+// has the Vary that the whole has (RFC 9110 §15.3.7), or caches would give it to those who get it coded.
+func (c *compressor) varies(r *flow.Response, media string) bool {
+	return media != "" && !grpc(media) && matchesOne(c.types, media) && !matchesOne(c.except, media) &&
+		!r.Header.HasToken("Cache-Control", "no-transform")
 }
 
 // plain decides on an answer that is plain once codings are undone.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,9 +34,10 @@ func policiesOf(rules []*rule) string {
 	return strings.Join(items, ", ")
 }
 
-// tell adds the fields to an answer. Those that an origin or another limit has set stay: the draft's
-// are lists, and of X-RateLimit the tighter one counts.
-func (l *limiter) tell(r *flow.Response, c *claim) {
+// tell adds the fields to what this client alone gets of an answer: a cache behind keeps none of them.
+// Those that an origin or another limit has set stay: the draft's are lists, and of X-RateLimit the
+// tighter one counts.
+func (l *limiter) tell(x *flow.Exchange, r *flow.Response, c *claim) {
 	reset := seconds(c.reset())
 	switch l.Headers {
 	case "draft":
@@ -50,20 +50,22 @@ func (l *limiter) tell(r *flow.Response, c *claim) {
 			value = append(value, ";t="...)
 			value = strconv.AppendInt(value, reset, 10)
 		}
-		out := slices.Grow(slices.Clip(r.Header), 2) // never written behind a list that somebody else keeps
-		out.Add("RateLimit-Policy", l.policies)
-		out.Add("RateLimit", string(value))
-		r.Header = out
+		x.Private.Add("RateLimit-Policy", l.policies)
+		x.Private.Add("RateLimit", string(value))
 	case "x":
-		if n, err := strconv.ParseInt(r.Header.Get("X-RateLimit-Remaining"), 10, 64); err == nil && n < c.left {
-			return
+		for _, told := range []flow.Header{r.Header, x.Private} {
+			if n, err := strconv.ParseInt(told.Get("X-RateLimit-Remaining"), 10, 64); err == nil && n < c.left {
+				return
+			}
 		}
-		r.Header.Set("X-RateLimit-Limit", strconv.FormatInt(c.quota, 10))
-		r.Header.Set("X-RateLimit-Remaining", strconv.FormatInt(c.left, 10))
+		for _, name := range []string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} {
+			r.Header.Del(name)
+			x.Private.Del(name)
+		}
+		x.Private.Add("X-RateLimit-Limit", strconv.FormatInt(c.quota, 10))
+		x.Private.Add("X-RateLimit-Remaining", strconv.FormatInt(c.left, 10))
 		if reset > 0 {
-			r.Header.Set("X-RateLimit-Reset", strconv.FormatInt(reset, 10))
-		} else {
-			r.Header.Del("X-RateLimit-Reset")
+			x.Private.Add("X-RateLimit-Reset", strconv.FormatInt(reset, 10))
 		}
 	}
 }

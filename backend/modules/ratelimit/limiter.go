@@ -49,7 +49,7 @@ func (l *limiter) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, err
 		return r, err
 	}
 	if !l.DryRun {
-		l.tell(r, tight)
+		l.tell(x, r, tight)
 	}
 	held.handTo(r)
 	return r, nil
@@ -173,6 +173,6 @@ func (l *limiter) refuse(x *flow.Exchange, c *claim) *flow.Response {
 	if l.Status != r.Status {
 		l.restate(x, r, p)
 	}
-	l.tell(r, c)
+	l.tell(x, r, c)
 	return r
 }

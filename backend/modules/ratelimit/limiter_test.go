@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -51,11 +52,12 @@ func TestTheAnswersSayHowTheLimitStands(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // which begins at a full minute
 				l := limiterOf(t, nil, c.values)
 				for i, want := range c.want {
-					r, err := l.Apply(from(t.Context(), "192.0.2.1"), fine)
+					x := from(t.Context(), "192.0.2.1")
+					r, err := l.Apply(x, fine)
 					if err != nil {
 						t.Fatal(err)
 					}
-					if got := told(r); got != want {
+					if got := told(x, r); got != want {
 						t.Errorf("answer %d is\n%s\nwant\n%s", i+1, got, want)
 					}
 					if err := r.Body.Close(); err != nil {
@@ -69,9 +71,9 @@ func TestTheAnswersSayHowTheLimitStands(t *testing.T) {
 }
 
 // told is what an answer says of a limit.
-func told(r *flow.Response) string {
+func told(x *flow.Exchange, r *flow.Response) string {
 	out := map[int]string{200: "200", 429: "429", 503: "503"}[r.Status]
-	for _, f := range r.Header {
+	for _, f := range append(slices.Clip(r.Header), x.Private...) {
 		if strings.Contains(f.Name, "RateLimit") || f.Name == "Retry-After" {
 			out += " " + f.Name + ": " + f.Value
 		}
@@ -131,13 +133,14 @@ func TestFieldsOfOthersStay(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := limiterOf(t, nil, map[string]any{"algorithm": "fixed_window", "limit": int64(9), "headers": c.headers})
 			shared := append(make(flow.Header, 0, 9), flow.Field{Name: c.name, Value: c.theirs})
-			r, err := l.Apply(from(t.Context(), "192.0.2.1"), func(*flow.Exchange) (*flow.Response, error) {
+			x := from(t.Context(), "192.0.2.1")
+			r, err := l.Apply(x, func(*flow.Exchange) (*flow.Response, error) {
 				r := flow.NewResponse(200, "", nil)
 				r.Header = shared
 				return r, nil
 			})
-			if err != nil || r.Header.Joined(c.name) != c.want {
-				t.Errorf("%+v: %v %v", c, r.Header, err)
+			if got := append(slices.Clip(r.Header), x.Private...); err != nil || got.Joined(c.name) != c.want {
+				t.Errorf("%+v: %v %v", c, got, err)
 			}
 			if behind := shared[:2][1]; behind != (flow.Field{}) || shared[0].Value != c.theirs {
 				t.Errorf("the list that came was written to: %v", shared[:2])
@@ -223,7 +226,7 @@ func TestADryRunRefusesNothing(t *testing.T) {
 			for range 4 {
 				x := from(t.Context(), "192.0.2.1")
 				r, err := l.Apply(x, func(*flow.Exchange) (*flow.Response, error) { return flow.NewResponse(200, "", []byte("x")), nil })
-				if err != nil || r.Status != 200 || told(r) != "200" || x.Trail[0].Verdict != flow.Passed {
+				if err != nil || r.Status != 200 || told(x, r) != "200" || x.Trail[0].Verdict != flow.Passed {
 					t.Errorf("%v: %+v %v", values, r, err)
 				}
 				bodies = append(bodies, r.Body)
