@@ -50,6 +50,9 @@ func converse(t *testing.T, all []conversation) {
 				for i, s := range c.steps {
 					h.step(i+1, s)
 				}
+				if f := h.p.count.failure.Load(); f != nil { // what panics in the background is one, too
+					t.Errorf("the store is said to have failed: %s", f.text)
+				}
 			})
 		})
 	}
