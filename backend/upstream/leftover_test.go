@@ -24,12 +24,14 @@ func TestWhatATLSOriginSaysUnaskedIsNoAnswer(t *testing.T) {
 	}
 	for name, first := range cases {
 		t.Run(name, func(t *testing.T) {
+			said := make(chan bool, 1)
 			address := serve(t, func(p *peer) {
 				c := tls.Server(p.Conn, config)
 				inside := &peer{c, bufio.NewReader(c), p.n, p.t}
 				if p.n == 1 {
 					if inside.head() != "" {
 						first(inside)
+						said <- true
 					}
 				}
 				answering(inside)
@@ -41,6 +43,7 @@ func TestWhatATLSOriginSaysUnaskedIsNoAnswer(t *testing.T) {
 			if got := get(t, pool, "/first"); got != body {
 				t.Fatalf("the first answer has %d bytes", len(got))
 			}
+			<-said // else it would come when the second request was sent, and nobody could tell
 			if got := get(t, pool, "/second"); !strings.HasPrefix(got, "GET /second ") {
 				t.Errorf("the second answer is %q", got)
 			}

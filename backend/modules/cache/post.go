@@ -11,7 +11,6 @@ import (
 type postRequest struct {
 	asked
 	requested time.Time
-	since     int64
 }
 
 func (p *postRequest) read(c *cache, x *flow.Exchange) {
