@@ -81,14 +81,42 @@ func openRawOrigin(t *testing.T, secure *tls.Config) *rawOrigin {
 			if err != nil {
 				return
 			}
-			go o.serve(c)
+			go o.serve(o.adopt(c))
 		}
 	}()
 	return o
 }
 
+// adopt makes a connection one of the case, in the order in which they came.
+func (o *rawOrigin) adopt(conn net.Conn) *originConn {
+	c := &originConn{Conn: conn}
+	o.mu.Lock()
+	o.conns = append(o.conns, c)
+	o.mu.Unlock()
+	return c
+}
+
+// catchUp waits until every connection that was made before it is adopted: one that the system still
+// holds would be taken for one of the next case.
+func (o *rawOrigin) catchUp() {
+	last, err := net.Dial("tcp", o.address)
+	if err != nil {
+		return // it does not listen any more
+	}
+	defer last.Close()
+	adopted := func() bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return slices.ContainsFunc(o.conns, func(c *originConn) bool { return c.RemoteAddr().String() == last.LocalAddr().String() })
+	}
+	for end := time.Now().Add(patience); !adopted() && time.Now().Before(end); {
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
 // begin starts a case: what was heard before is forgotten and the connections of before are closed.
 func (o *rawOrigin) begin(s script, early func(string) reply) {
+	o.catchUp()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, c := range o.conns {
@@ -100,15 +128,11 @@ func (o *rawOrigin) begin(s script, early func(string) reply) {
 	o.script, o.early, o.conns, o.heard = s, early, nil, nil
 }
 
-func (o *rawOrigin) serve(conn net.Conn) {
-	c := &originConn{Conn: conn}
-	o.mu.Lock()
-	o.conns = append(o.conns, c)
-	o.mu.Unlock()
-	defer conn.Close()
+func (o *rawOrigin) serve(c *originConn) {
+	defer c.Close()
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := conn.Read(buf)
+		n, err := c.Read(buf)
 		if n > 0 && bytes.Contains(buf[:n], []byte(finder)) {
 			return
 		}
