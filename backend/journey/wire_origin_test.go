@@ -247,6 +247,7 @@ func (c *rawClient) more() error {
 	}
 	buf := make([]byte, 32<<10)
 	n, err := c.Read(buf)
+	_ = c.SetReadDeadline(time.Time{}) // whoever goes on with the connection has his own patience
 	c.in = append(c.in, buf[:n]...)
 	var timeout net.Error
 	switch {
