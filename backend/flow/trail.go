@@ -110,6 +110,17 @@ func (t Trail) Clone() Trail {
 	return out
 }
 
+// Equal tells that both say the same.
+func (t Trail) Equal(other Trail) bool {
+	return slices.EqualFunc(t, other, func(a, b Step) bool { return a.equal(&b) })
+}
+
+func (s *Step) equal(o *Step) bool {
+	return s.Cell == o.Cell && s.Module == o.Module && s.Verdict == o.Verdict && s.Why == o.Why &&
+		s.Before == o.Before && s.After == o.After && s.Request == o.Request && s.Response == o.Response &&
+		slices.Equal(s.Facts, o.Facts)
+}
+
 // Verdict says what the running cell did, where the engine could not see it by itself.
 func (x *Exchange) Verdict(v Verdict) {
 	if x.running < len(x.Trail) {

@@ -69,10 +69,8 @@ func (q *queue) end() {
 }
 
 // enqueue hands an item to the writer. It waits while there is no room, except behind a disk that
-// fails: then the item is lost, and the answer false.
+// fails: then the item is lost, and the answer false. mu is held, and given away while it waits.
 func (r *Recorder) enqueue(i item) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	q := &r.queue
 	if i.watch != nil {
 		defer r.markQueued(i.watch)
@@ -94,6 +92,12 @@ func (r *Recorder) enqueue(i item) bool {
 		signal(q.full)
 	}
 	return true
+}
+
+func (r *Recorder) enqueuePart(i item) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.enqueue(i)
 }
 
 // markQueued tells Close that the exchange is on its way.

@@ -53,13 +53,16 @@ func (s *stats) begun(now time.Time) {
 	}
 }
 
-func (s *stats) finished(d time.Duration) {
-	at := slotOf(time.Now())
+// finished counts an exchange that began then and took d.
+func (s *stats) finished(began time.Time, d time.Duration) {
+	at := slotOf(began.Add(d))
 	h := &s.slots[at%int64(len(s.slots))]
-	if h.at != at {
+	if h.at < at {
 		*h = slot{at: at}
 	}
-	h.buckets[bucketOf(d)]++
+	if h.at == at {
+		h.buckets[bucketOf(d)]++
+	}
 }
 
 func slotOf(t time.Time) int64 { return t.UnixNano() / int64(slotLength) }

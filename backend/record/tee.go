@@ -106,7 +106,7 @@ func (t *tee) sendPart() bool {
 	}
 	part := store.Part{Place: t.place, N: t.parts, Bytes: t.rest}
 	t.rest = nil
-	if !r.enqueue(item{part: part, owner: t.watch}) {
+	if !r.enqueuePart(item{part: part, owner: t.watch}) {
 		t.kept = t.parts * store.ChunkSize
 		t.cap = t.kept
 		return false
@@ -177,12 +177,16 @@ func (c *content) sum() string {
 	if c.kept == 0 {
 		return ""
 	}
+	var sum [sha256.Size]byte
 	if c.hash == nil {
-		sum := sha256.Sum256(c.Rest)
-		return hex.EncodeToString(sum[:])
+		sum = sha256.Sum256(c.Rest)
+	} else {
+		c.hash.Write(c.Rest)
+		c.hash.Sum(sum[:0])
 	}
-	c.hash.Write(c.Rest)
-	return hex.EncodeToString(c.hash.Sum(nil))
+	var digits [2 * sha256.Size]byte
+	hex.Encode(digits[:], sum[:])
+	return string(digits[:])
 }
 
 // watchUpgraded counts the bytes of a connection that left HTTP, both ways.

@@ -24,7 +24,7 @@ type watch struct {
 	up, down tee // the request's and the response's body
 
 	record flow.Record
-	over   bool        // the end has been seen: record is complete but for its bodies
+	over   atomic.Bool // somebody has seen the end, and completes the record
 	queued bool        // the writer has it, or it is lost
 	final  bool        // it is in the store, or lost
 	lost   bool        // it counts as lost
@@ -110,7 +110,7 @@ func (w *watch) answer(p *flow.Response) {
 	w.down.begin(p)
 	r := w.recorder
 	r.mu.Lock()
-	if !w.over {
+	if !w.over.Load() {
 		w.look(trail)
 		w.record.Status, w.record.ResponseProto, w.record.ResponseHead = p.Status, p.Proto, head
 		w.record.ResponseBody.Type, w.record.ResponseBody.Encoding = kind, encoding
@@ -134,35 +134,29 @@ func (w *watch) look(trail flow.Trail) {
 
 // finish takes the end of the exchange, in the goroutine of its pipeline.
 func (w *watch) finish() {
-	if !w.end() {
+	if w.over.Swap(true) {
 		return
 	}
 	x := w.exchange
 	if x.Timing.Done == 0 {
 		x.Timing.Done = x.Since()
 	}
-	trail := x.Trail.Clone()
+	trail := w.record.Trail
+	if !trail.Equal(x.Trail) {
+		trail = x.Trail.Clone()
+	}
 	up, down := w.up.end(), w.down.end()
 	r := w.recorder
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	w.look(trail)
 	w.conclude(down)
 	w.record.RequestTrailer, w.record.ResponseTrailer = up.trailer, down.trailer
 	if w.response == nil || w.response.Upgraded == nil {
-		r.stats.finished(w.record.Timing.Done)
+		r.stats.finished(w.started, w.record.Timing.Done)
 	}
 	w.exchange, w.request, w.response = nil, nil, nil // what waits for the writer holds no connection
-	r.mu.Unlock()
 	r.enqueue(item{watch: w, request: up.content, response: down.content})
-}
-
-// end tells whether this is the first who sees the end.
-func (w *watch) end() bool {
-	w.recorder.mu.Lock()
-	defer w.recorder.mu.Unlock()
-	first := !w.over
-	w.over = true
-	return first
 }
 
 // conclude says how the exchange ended.
@@ -197,16 +191,16 @@ func (w *watch) crash() {
 // abort takes the end of an exchange that is still running, from outside of its pipeline: all that
 // is known is in the record already.
 func (w *watch) abort() {
-	if !w.end() {
+	if w.over.Swap(true) {
 		return
 	}
 	up, down := w.up.end(), w.down.end()
 	r := w.recorder
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	w.record.Timing.Done = time.Since(w.started)
 	w.record.State = flow.Aborted
 	w.record.RequestTrailer, w.record.ResponseTrailer = up.trailer, down.trailer
-	r.mu.Unlock()
 	r.enqueue(item{watch: w, request: up.content, response: down.content})
 }
 

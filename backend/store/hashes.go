@@ -79,6 +79,11 @@ func (w *writer) known(h hash) (int64, error) {
 // again each time.
 func (w *writer) look(h hash) (int64, error) {
 	p := h.prefix()
+	if w.added[p] != 0 {
+		if err := w.newBodies.flush(); err != nil {
+			return 0, err
+		}
+	}
 	var row [1]driver.Value
 	sorted, err := w.findBody.first(row[:], p[:])
 	if err != nil {

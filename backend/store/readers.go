@@ -10,7 +10,7 @@ import (
 type readerConnector struct{ store *Store }
 
 func (c readerConnector) Connect(context.Context) (driver.Conn, error) {
-	return c.store.connect("_query_only=1&_busy_timeout=10000&_cache_size=-8000")
+	return c.store.connect("_mutex=no&_query_only=1&_busy_timeout=10000&_cache_size=-8000")
 }
 
 func (c readerConnector) Driver() driver.Driver { return noDriver{} }

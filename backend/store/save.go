@@ -1,7 +1,6 @@
 package store
 
 import (
-	"database/sql/driver"
 	"fmt"
 	"io"
 	"strings"
@@ -118,7 +117,7 @@ func (w *writer) save(b *Batch, e encoded) error {
 				return err
 			}
 		}
-		if err := w.insertChunk.run(p.Place*chunksABody+p.N, e.parts[i].coding, e.parts[i].data); err != nil {
+		if err := w.saveChunk(p.Place*chunksABody+p.N, e.parts[i]); err != nil {
 			return err
 		}
 	}
@@ -143,7 +142,7 @@ func (w *writer) saveEntry(e *Entry, rest []byte, last [2]chunk) error {
 	if err := w.saveCertificates(r); err != nil {
 		return err
 	}
-	if err := w.insertDetail.run(r.Seq, request, response, filled(r.RequestHead), filled(r.ResponseHead), rest); err != nil {
+	if err := w.saveDetail(r, request, response, rest); err != nil {
 		return err
 	}
 	if err := w.saveRow(r); err != nil {
@@ -154,12 +153,19 @@ func (w *writer) saveEntry(e *Entry, rest []byte, last [2]chunk) error {
 	return nil
 }
 
-// filled is b, never NULL.
-func filled(b []byte) []byte {
-	if b == nil {
-		return []byte{}
+// saveDetail takes 0 for a body of which nothing was kept.
+func (w *writer) saveDetail(r *flow.Record, request, response int64, rest []byte) error {
+	row := w.details.next()
+	row.int(0, r.Seq)
+	for i, body := range [...]int64{request, response} {
+		if row.int(1+i, body); body == 0 {
+			row.null(1 + i)
+		}
 	}
-	return b
+	for i, b := range [...][]byte{r.RequestHead, r.ResponseHead, rest} {
+		row.bytes(3+i, b)
+	}
+	return w.details.done()
 }
 
 const (
@@ -173,19 +179,25 @@ func (w *writer) saveRow(r *flow.Record) error {
 	if row.Mocked {
 		flags |= mockedFlag
 	}
-	var host driver.Value
 	name, _ := flow.SplitAuthority(r.Authority)
-	if name = strings.ToLower(name); name != r.Authority {
-		host = name
-	}
+	host := strings.ToLower(name)
 	for _, text := range [...]string{row.Method, row.Scheme, row.Authority, row.Target, row.Type, string(row.Door), string(row.State), row.Route, r.Client} {
 		if odd(text) {
 			flags |= oddFlag
 			break
 		}
 	}
-	return w.insertExchange.run(r.Seq, r.Started.UnixNano(), r.Timing.Done.Microseconds(), int64(row.Status), row.RequestSize, row.ResponseSize, row.ReplayOf, flags,
-		row.Method, row.Scheme, row.Authority, host, row.Target, row.Type, string(row.Door), string(row.State), row.Route, r.Client, row.Cells)
+	to := w.exchanges.next()
+	for i, n := range [...]int64{r.Seq, r.Started.UnixNano(), r.Timing.Done.Microseconds(), int64(row.Status), row.RequestSize, row.ResponseSize, row.ReplayOf, flags} {
+		to.int(i, n)
+	}
+	for i, text := range [...]string{row.Method, row.Scheme, row.Authority, host, row.Target, row.Type, string(row.Door), string(row.State), row.Route, r.Client, row.Cells} {
+		to.text(8+i, text)
+	}
+	if host == r.Authority {
+		to.null(11)
+	}
+	return w.exchanges.done()
 }
 
 // odd tells that SQLite's own functions may not see a text as Go does.
@@ -198,18 +210,18 @@ func odd(text string) bool {
 	return false
 }
 
-// saveBody returns the id of the body in the file, nil when none was kept.
-func (w *writer) saveBody(b flow.Stored, c Content, last chunk) (driver.Value, error) {
+// saveBody returns the id of the body in the file, 0 when none was kept.
+func (w *writer) saveBody(b flow.Stored, c Content, last chunk) (int64, error) {
 	if b.Kept == 0 {
-		return nil, nil
+		return 0, nil
 	}
 	h, err := parseHash(b.Hash)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	id, err := w.known(h)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	if id != 0 {
 		w.refs[id]++
@@ -221,24 +233,41 @@ func (w *writer) saveBody(b flow.Stored, c Content, last chunk) (driver.Value, e
 		place = id
 	}
 	if len(c.Rest) > 0 {
-		if err := w.insertChunk.run(place*chunksABody+c.Parts, last.coding, last.data); err != nil {
-			return nil, err
+		if err := w.saveChunk(place*chunksABody+c.Parts, last); err != nil {
+			return 0, err
 		}
 	}
 	if c.Parts > 0 {
 		if err := w.deleteDraft.run(place); err != nil {
-			return nil, err
+			return 0, err
 		}
 	}
 	w.added[h.prefix()] = id
 	w.remember(h, id)
-	return id, w.insertBody.run(id, place, h[:], b.Kept)
+	row := w.newBodies.next()
+	row.int(0, id)
+	row.int(1, place)
+	row.bytes(2, h[:])
+	row.int(3, b.Kept)
+	row.int(4, 1) // the first that refers to it
+	return id, w.newBodies.done()
+}
+
+func (w *writer) saveChunk(id int64, c chunk) error {
+	row := w.chunks.next()
+	row.int(0, id)
+	row.int(1, c.coding)
+	row.bytes(2, c.data)
+	return w.chunks.done()
 }
 
 // dropDraft deletes the parts of a body that is here already.
 func (w *writer) dropDraft(c Content) error {
 	if c.Parts == 0 {
 		return nil
+	}
+	if err := w.chunks.flush(); err != nil {
+		return err
 	}
 	if err := w.deleteChunks.run(c.Place*chunksABody, (c.Place+1)*chunksABody); err != nil {
 		return err

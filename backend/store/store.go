@@ -60,7 +60,7 @@ func (s *Store) open() error {
 	if err := s.makeFile(); err != nil {
 		return err
 	}
-	opened, err := s.connect("_synchronous=NORMAL&_cache_size=-16000&_busy_timeout=10000")
+	opened, err := s.connect("_mutex=no&_synchronous=NORMAL&_cache_size=-16000&_busy_timeout=10000")
 	if err != nil {
 		return s.fault("Opening the capture", err)
 	}

@@ -16,10 +16,12 @@ type writer struct {
 
 	prepared []*statement
 
-	insertExchange, insertDetail, insertBody, insertChunk, insertDraft, insertCertificate statement
-	findBody, bodyHash, addRefs, setTotals, deleteDraft                                   statement
-	detailBodies, deleteDetail, deleteExchange, findRemoved, deleteRemoved                statement
-	bodyRefs, deleteBody, deleteHash, deleteChunks                                        statement
+	exchanges, details, newBodies, chunks inserts
+
+	insertDraft, insertCertificate                                         statement
+	findBody, bodyHash, addRefs, setTotals, deleteDraft                    statement
+	detailBodies, deleteDetail, deleteExchange, findRemoved, deleteRemoved statement
+	bodyRefs, deleteBody, deleteHash, deleteChunks                         statement
 
 	// What the file is known to hold, so that it need not be asked. Emptied when a transaction fails.
 	bodies       map[hash]int64 // → id
@@ -57,15 +59,24 @@ func (w *writer) open() error {
 
 func (w *writer) prepare() error {
 	for _, p := range []struct {
+		to   *inserts
+		text string
+	}{
+		{&w.exchanges, `exchanges (seq, started, micros, status, request_size, response_size, replay_of, flags,
+			method, scheme, authority, host, target, type, door, state, route, client, cells)`},
+		{&w.details, `details (seq, request_body, response_body, request_head, response_head, rest)`},
+		{&w.newBodies, `bodies (id, place, hash, size, refs)`},
+		{&w.chunks, `chunks (id, coding, data)`},
+	} {
+		if err := p.to.prepare(w.conn, p.text); err != nil {
+			return err
+		}
+		w.prepared = append(w.prepared, &p.to.one, &p.to.many)
+	}
+	for _, p := range []struct {
 		to   *statement
 		text string
 	}{
-		{&w.insertExchange, `INSERT INTO exchanges (seq, started, micros, status, request_size, response_size, replay_of, flags,
-			method, scheme, authority, host, target, type, door, state, route, client, cells)
-			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`},
-		{&w.insertDetail, `INSERT INTO details (seq, request_body, response_body, request_head, response_head, rest) VALUES (?,?,?,?,?,?)`},
-		{&w.insertBody, `INSERT INTO bodies (id, place, hash, size, refs) VALUES (?,?,?,?,1)`},
-		{&w.insertChunk, `INSERT INTO chunks (id, coding, data) VALUES (?,?,?)`},
 		{&w.insertDraft, `INSERT OR IGNORE INTO drafts (place) VALUES (?)`},
 		{&w.insertCertificate, `INSERT OR IGNORE INTO certificates (hash, der) VALUES (?,?)`},
 		{&w.findBody, `SELECT body FROM hashes WHERE prefix = ?`}, // a join would be planned anew at each run
@@ -108,6 +119,9 @@ func (w *writer) transactThen(work func() error, then func()) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.added, w.refs, w.rows, w.last = map[prefix]int64{}, map[int64]int64{}, 0, 0
+	for _, in := range w.inserts() {
+		in.forget()
+	}
 	if _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
@@ -128,8 +142,18 @@ func (w *writer) transactThen(work func() error, then func()) error {
 	return nil
 }
 
-// settle writes what the transaction's exchanges add up to.
+// inserts are the tables that rows are inserted into many at a time.
+func (w *writer) inserts() [4]*inserts {
+	return [...]*inserts{&w.exchanges, &w.details, &w.newBodies, &w.chunks}
+}
+
+// settle writes what waits, and what the transaction's exchanges add up to.
 func (w *writer) settle() error {
+	for _, in := range w.inserts() {
+		if err := in.flush(); err != nil {
+			return err
+		}
+	}
 	for body, n := range w.refs {
 		if n == 0 {
 			continue

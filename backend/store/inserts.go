@@ -1,0 +1,89 @@
+package store
+
+import (
+	"database/sql/driver"
+	"strings"
+)
+
+// rowsAtOnce is how many rows one statement inserts: a call into SQLite, and what it does for each
+// statement, cost as much as two rows.
+const rowsAtOnce = 32
+
+// inserts collects rows of one table and inserts them rowsAtOnce at a time. What waits is not in the
+// table yet: flush comes before anything asks for it.
+type inserts struct {
+	one, many statement
+	columns   int
+	waiting   int // rows that are set in many
+}
+
+// prepare takes the table with its columns, as INSERT INTO has them.
+func (in *inserts) prepare(c conn, table string) error {
+	in.columns = strings.Count(table, ",") + 1
+	row := "(?" + strings.Repeat(",?", in.columns-1) + ")"
+	// A fault undoes the transaction in any case. ROLLBACK says so, and SQLite need not be able to undo
+	// the statement alone.
+	text := "INSERT OR ROLLBACK INTO " + table + " VALUES " + row
+	if err := in.one.prepare(c, text); err != nil {
+		return err
+	}
+	return in.many.prepare(c, text+strings.Repeat(","+row, rowsAtOnce-1))
+}
+
+// next is the row to be filled, all of whose columns must be set. Then done inserts it, at once or with
+// others.
+func (in *inserts) next() row {
+	return in.many.args[in.waiting*in.columns:][:in.columns]
+}
+
+func (in *inserts) done() error {
+	if in.waiting++; in.waiting < rowsAtOnce {
+		return nil
+	}
+	in.waiting = 0
+	return in.many.run()
+}
+
+// flush inserts what waits.
+func (in *inserts) flush() error {
+	waiting := in.waiting
+	in.waiting = 0
+	for i := range waiting {
+		for j, arg := range in.many.args[i*in.columns:][:in.columns] {
+			in.one.args[j].Value = arg.Value
+		}
+		if err := in.one.run(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget drops what waits.
+func (in *inserts) forget() { in.waiting = 0 }
+
+// row is the columns of one row. Most are what they were the last time the place was used: a value that
+// stands there already is not made anew.
+type row []driver.NamedValue
+
+func (r row) int(column int, n int64) {
+	if old, ok := r[column].Value.(int64); !ok || old != n {
+		r[column].Value = n
+	}
+}
+
+func (r row) text(column int, text string) {
+	if old, ok := r[column].Value.(string); !ok || old != text {
+		r[column].Value = text
+	}
+}
+
+// bytes sets a blob, which is empty and not NULL where there are none.
+func (r row) bytes(column int, b []byte) {
+	if b == nil {
+		b = []byte{}
+	}
+	r[column].Value = b
+}
+
+func (r row) null(column int) { r[column].Value = nil }
