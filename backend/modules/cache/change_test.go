@@ -43,6 +43,7 @@ func TestAPostThatIsWhatAGetWouldGet(t *testing.T) {
 	there, gone := step{ask: "GET /a", after: time.Second, body: "old"}, step{ask: "GET /a", gives: "200\n\nnew", sent: "yes", body: "new"}
 	converse(t, []conversation{
 		{name: "is kept", steps: []step{post("Expires: {+3600}\nContent-Location: /a"), there}},
+		{name: "with max-age, too", steps: []step{post("Cache-Control: max-age=3600\nContent-Location: /a"), there}},
 		{name: "not without a lifetime", steps: []step{post("Last-Modified: {-100000}\nContent-Location: /a"), gone}},
 		{name: "not of another URL", steps: []step{post("Expires: {+3600}\nContent-Location: /b"), gone}},
 		{name: "not without saying so", steps: []step{post("Expires: {+3600}"), gone}},
@@ -148,6 +149,14 @@ func TestParts(t *testing.T) {
 		}},
 		{name: "the whole when it changed", steps: []step{
 			part("0-4", "0-4/10", "01234"), {gives: "200\n" + fresh + "ETag: \"b\"\n\nabc", sent: "Range: bytes=5-", body: "abc"}, {body: "abc"},
+		}},
+		{name: "a part of a stored whole has its other fields", steps: []step{
+			{gives: "200\n" + fresh + "X-A: 1\nX-B: 2\n\n0123456789", sent: "yes", body: "0123456789"},
+			{ask: "GET /\nRange: bytes=0-1", after: time.Second, status: 206, body: "01", has: "X-A: 1\nX-B: 2\nContent-Range: bytes 0-1/10"},
+		}},
+		{name: "what has no validator is not completed", steps: []step{
+			{ask: "GET /\nRange: bytes=0-4", gives: "206\n" + fresh + "Content-Range: bytes 0-4/10\n\n01234", sent: "yes", status: 206, body: "01234"},
+			{gives: "200\n" + fresh + "\n\n0123456789", sent: "-Range\n-If-Range", body: "0123456789"},
 		}},
 		{name: "not what is shorter than it says", steps: []step{part("0-4", "0-5/10", "01234"), part("0-4", "0-5/10", "01234")}},
 		{name: "an invalidation reaches parts", steps: []step{part("0-4", "0-4/10", "01234"), {ask: "DELETE /", gives: "204", sent: "yes", status: 204}, part("0-4", "0-4/10", "01234")}},

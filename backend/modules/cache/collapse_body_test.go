@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -115,8 +116,8 @@ func TestInterimResponsesPass(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)
 		x := h.exchange(t.Context(), "GET /")
-		var got []int
-		x.Interim = func(status int, _ flow.Header) { got = append(got, status) }
+		var got []string
+		x.Interim = func(status int, fields flow.Header) { got = append(got, fmt.Sprint(status, fields)) }
 		r, err := h.p.Apply(x, func(f *flow.Exchange) (*flow.Response, error) {
 			f.Interim(102, nil)
 			f.Interim(103, flow.Header{{Name: "Link", Value: "</a>"}})
@@ -127,10 +128,15 @@ func TestInterimResponsesPass(t *testing.T) {
 		}
 		_, _ = io.ReadAll(r.Body)
 		_ = r.Body.Close()
-		if len(got) != 2 || got[0] != 102 || got[1] != 103 {
-			t.Errorf("%v", got)
+		if want := "[102 [] 103 [{Link </a>}]]"; fmt.Sprint(got) != want || r.Header.Has("Link") {
+			t.Errorf("%v, %v; want %s", got, r.Header, want)
 		}
-		h.step(2, step{body: "body"})
+		again := h.exchange(t.Context(), "GET /")
+		again.Interim = func(status int, _ flow.Header) { t.Errorf("a stored response came behind a %d", status) }
+		if r, err = h.p.Apply(again, nil); err != nil || r.Header.Has("Link") || !r.Header.Has("Age") {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		_ = r.Body.Close()
 	})
 }
 

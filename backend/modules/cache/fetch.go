@@ -92,6 +92,19 @@ func (c *cache) fetch(e *flow.Exchange, next policy.Next, a *asked, l *looked) f
 // validation are the fields of a request with the conditions of the stored response in the place of its
 // own (RFC 9111 §4.3.1).
 func validation(h, stored flow.Header) flow.Header {
+	out := forWhole(h)
+	if tag := stored.Get("ETag"); tag != "" {
+		out.Add("If-None-Match", tag)
+	}
+	if changed := stored.Get("Last-Modified"); changed != "" {
+		out.Add("If-Modified-Since", changed)
+	}
+	return out
+}
+
+// forWhole are the fields of a request without those that have a client get a part, or only what it has
+// not got yet. There is room for two more.
+func forWhole(h flow.Header) flow.Header {
 	out := make(flow.Header, 0, len(h)+2)
 	for _, f := range h {
 		switch {
@@ -100,12 +113,6 @@ func validation(h, stored flow.Header) flow.Header {
 		default:
 			out = append(out, f)
 		}
-	}
-	if tag := stored.Get("ETag"); tag != "" {
-		out.Add("If-None-Match", tag)
-	}
-	if changed := stored.Get("Last-Modified"); changed != "" {
-		out.Add("If-Modified-Since", changed)
 	}
 	return out
 }

@@ -116,7 +116,7 @@ func (c *cache) refresh(x *flow.Exchange, next policy.Next, a *asked, l *looked)
 	f.cancel = cancel
 	fork := x.Fork(ctx)
 	fork.Request.Method = "GET"
-	fork.Request.Header = slices.Clone(fork.Request.Header)
+	fork.Request.Header = forWhole(fork.Request.Header) // what is fetched is for the store
 	own := looked{key: l.key, mark: l.mark, object: &cachestore.Object{Response: l.object.Response, Body: noBody{}}}
 	b := *a
 	b.header, b.wish, b.head, b.ranges, b.condition = fork.Request.Header, noWish(), false, "", false

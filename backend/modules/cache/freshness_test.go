@@ -13,6 +13,8 @@ func TestFreshness(t *testing.T) {
 		keeps("a moment before it is over", "200\nCache-Control: max-age=4\n\nold"),
 		drops("max-age=0", "200\nCache-Control: max-age=0\n\nold"),
 		keeps("the largest max-age", "200\nCache-Control: max-age=2147483648\n\nold"),
+		keeps("one less than the largest", "200\nCache-Control: max-age=2147483647\n\nold"),
+		keeps("one more than the largest", "200\nCache-Control: max-age=2147483649\n\nold"),
 		keeps("larger than the largest", "200\nCache-Control: max-age=99999999999999999999999\n\nold"),
 		drops("Age is more than max-age", "200\nDate: {0}\nCache-Control: max-age=3600\nAge: 7200\n\nold"),
 		drops("Age and the time here are more", "200\nCache-Control: max-age=10\nAge: 8\n\nold"),
@@ -25,6 +27,7 @@ func TestFreshness(t *testing.T) {
 		drops("the same in another order", "200\nCache-Control: s-maxage=1, max-age=3600\n\nold"),
 		drops("the same on two lines", "200\nCache-Control: max-age=3600\nCache-Control: s-maxage=1\n\nold"),
 		keeps("s-maxage before a shorter max-age", "200\nCache-Control: max-age=1, s-maxage=3600\n\nold"),
+		keeps("s-maxage before max-age=0 and a past Expires", "200\nCache-Control: max-age=0, s-maxage=3600\nExpires: {-10}\n\nold"),
 		drops("a negative s-maxage", "200\nCache-Control: s-maxage=-1, max-age=3600\n\nold"),
 
 		keeps("Expires in the future", "200\nExpires: {+3600}\nDate: {0}\n\nold"),
@@ -75,6 +78,11 @@ func TestAgeIsParsed(t *testing.T) {
 		keeps("the first of a list is young", "200\nDate: {0}\nCache-Control: max-age=3600\nAge: 0, 7200\n\nold"),
 		drops("the first line is old", "200\nDate: {0}\nCache-Control: max-age=3600\nAge: 7200\nAge: 0\n\nold"),
 		keeps("the first line is young", "200\nDate: {0}\nCache-Control: max-age=3600\nAge: 0\nAge: 7200\n\nold"),
+		keeps("young twice", "200\nDate: {0}\nCache-Control: max-age=3600\nAge: 0, 0\n\nold"),
+		keeps("young on two lines", "200\nDate: {0}\nCache-Control: max-age=10000\nAge: 3600\nAge: 3600\n\nold"),
+		drops("one less than the largest", "200\nDate: {0}\nCache-Control: max-age=3600\nAge: 2147483647\n\nold"),
+		drops("the largest", "200\nDate: {0}\nCache-Control: max-age=3600\nAge: 2147483648\n\nold"),
+		drops("one more than the largest", "200\nDate: {0}\nCache-Control: max-age=3600\nAge: 2147483649\n\nold"),
 		drops("too large for a number", "200\nDate: {0}\nCache-Control: max-age=3600\nAge: 99999999999999999999\n\nold"),
 		drops("nothing", "200\nDate: {-3600}\nCache-Control: max-age=3600\nAge: \n\nold"),
 	})
@@ -103,6 +111,7 @@ func TestExpiresIsParsed(t *testing.T) {
 		drops("the 31st of a month with 30", with("Thu, 31 Jun 2050 02:01:18 GMT")),
 		drops("no date", with("0")),
 		drops("empty", with("")),
+		drops("several lines that are none", with("Thu, 18 Aug 2050 2:01:18 GMT\nExpires: Thu, 18 Aug 2050 2:01:19 GMT")),
 		drops("several lines of which the first is none", with("Thu, 18 Aug 2050 2:01:18 GMT\nExpires: Thu, 18 Aug 2050 02:01:18 GMT")),
 	})
 }
@@ -123,6 +132,8 @@ func TestALifetimeIsMadeUpWhereItMayBe(t *testing.T) {
 		dropsFor("not more than a day", "", "200\nLast-Modified: {-100000000}\nDate: {0}\n\nold", 25*time.Hour, ""),
 		drops("not with a cookie for somebody", "200\nSet-Cookie: a=b\n"+changed+"\n\nold"),
 		drops("no lifetime by a change in the future", "200\nLast-Modified: {+1000}\nDate: {0}\n\nold"),
+		keeps("Pragma of a response does not forbid it", "200\nPragma: no-cache\n"+changed+"\n\nold"),
+		keeps("nor does a name to save it under", "200\nContent-Disposition: attachment; filename=a.txt\n"+changed+"\n\nold"),
 	)
 	converse(t, all)
 }
@@ -136,6 +147,7 @@ func TestStatusesWithALifetime(t *testing.T) {
 	}
 	all = append(all,
 		drops("must-understand and no known status", "299\nCache-Control: must-understand, max-age=3600\n\n"),
+		drops("must-understand beside no-store and no known status", "599\nCache-Control: must-understand, no-store, max-age=3600\n\n"),
 		keeps("must-understand before no-store", "200\nCache-Control: must-understand, no-store, max-age=3600\n\nold"))
 	converse(t, all)
 }
@@ -167,5 +179,14 @@ func TestATargetedFieldGoesFirst(t *testing.T) {
 		keeps("the one for all where ours does not stand", "200\nProxycache-Cache-Control: max-age=\nCDN-Cache-Control: max-age=100\n\nold"),
 		keeps("on two lines", "200\nCDN-Cache-Control: foo\nCDN-Cache-Control: max-age=100\nCache-Control: no-store\n\nold"),
 		keeps("what is said not to be is not", "200\nCDN-Cache-Control: no-store=?0, max-age=100\n\nold"),
+		keeps("max-age before an Expires that is none", "200\nCDN-Cache-Control: max-age=3600\nExpires: 0\nDate: {0}\n\nold"),
+		drops("private before all that is fresh", "200\nCDN-Cache-Control: private\nCache-Control: max-age=10000\nExpires: {+10000}\nDate: {0}\n\nold"),
+		{name: "caches behind this one are told all that the server said", steps: []step{
+			{gives: "200\nCache-Control: max-age=1\nExpires: {+1}\nDate: {0}\nCDN-Cache-Control: max-age=10000\n\nold", sent: "yes", body: "old", has: "CDN-Cache-Control: max-age=10000"},
+			{after: 3 * time.Second, body: "old", has: "Age: 3\nDate: {-3}\nExpires: {-2}\nCache-Control: max-age=1\nCDN-Cache-Control: max-age=10000"},
+		}},
+		{name: "what is no directive is handed on, too", steps: []step{
+			{gives: "200\nCache-Control: max-age=100\nCDN-Cache-Control: foo\n\nold", sent: "yes", body: "old", has: "CDN-Cache-Control: foo"},
+		}},
 	})
 }

@@ -38,6 +38,11 @@ func TestWhatIsNeverStored(t *testing.T) {
 			{gives: "200\n" + fresh + "Connection: a, B\na: 1\nb: 2\nc: 3\nKeep-Alive: x\nProxy-Authenticate: x\nProxy-Authentication-Info: x\nProxy-Connection: x\nTE: x\nUpgrade: x\n\nold", sent: "yes", body: "old"},
 			{body: "old", has: "c: 3\n-a\n-b\n-Connection\n-Keep-Alive\n-Proxy-Authenticate\n-Proxy-Authentication-Info\n-Proxy-Connection\n-TE\n-Upgrade"},
 		}},
+		{name: "a newer one that may not be kept leaves the older one", steps: []step{
+			{gives: "200\n" + fresh + "X-A: 1\n\nold", sent: "yes", body: "old"},
+			{ask: "GET /\nCache-Control: no-cache", gives: "200\nCache-Control: no-store, max-age=0\nX-A: 2\n\nnew", sent: "yes", body: "new", has: "X-A: 2"},
+			{after: time.Second, body: "old", has: "X-A: 1\nAge: 1"},
+		}},
 		{name: "other fields are", steps: []step{
 			{gives: "200\n" + fresh + "Test-Header: 1\nX-Test: 2\nWWW-Authenticate: x\nStrict-Transport-Security: max-age=1\n\nold", sent: "yes", body: "old"},
 			{body: "old", has: "Test-Header: 1\nX-Test: 2\nWWW-Authenticate: x\nStrict-Transport-Security: max-age=1"},
@@ -50,6 +55,10 @@ func TestAgeAndDate(t *testing.T) {
 		{name: "Age on a hit, Date as it was", steps: []step{
 			{gives: "200\nCache-Control: max-age=600\nDate: Fri, 31 Dec 1999 23:59:50 GMT\nAge: 30\n\nold", sent: "yes", body: "old", has: "Age: 30"},
 			{after: 5 * time.Second, body: "old", has: "Age: 35\nDate: Fri, 31 Dec 1999 23:59:50 GMT\nCache-Status: proxycache; hit; ttl=565"},
+		}},
+		{name: "the same where Expires says how long", steps: []step{
+			{gives: "200\nExpires: {+600}\nDate: {0}\nAge: 30\n\nold", sent: "yes", body: "old"},
+			{after: 5 * time.Second, body: "old", has: "Age: 35\nDate: {-5}\nExpires: {+595}\nCache-Status: proxycache; hit; ttl=565"},
 		}},
 		{name: "a response without Date keeps the time it came", steps: []step{
 			{gives: "200\nCache-Control: max-age=600\n\nold", sent: "yes", body: "old"},
@@ -124,6 +133,10 @@ func TestStaleResponses(t *testing.T) {
 		{name: "stale-if-error is over", steps: []step{became(", stale-if-error=60"), {after: time.Minute + later, fails: true, sent: "yes"}}},
 		{name: "stale-if-error by default", settings: map[string]any{"stale_if_error": "1m"}, steps: []step{became(""), {after: later, gives: "502", sent: "yes", body: "old"}}},
 		{name: "the response knows better", settings: map[string]any{"stale_if_error": "1m"}, steps: []step{became(", stale-if-error=0"), {after: later, gives: "502", sent: "yes", status: 502}}},
+		{name: "by default, not with must-revalidate", settings: map[string]any{"stale_if_error": "1m"}, steps: []step{became(", must-revalidate"), {after: later, fails: true, sent: "yes"}}},
+		{name: "by default, not with proxy-revalidate", settings: map[string]any{"stale_if_error": "1m"}, steps: []step{became(", proxy-revalidate"), {after: later, fails: true, sent: "yes"}}},
+		{name: "by default, not with s-maxage", settings: map[string]any{"stale_if_error": "1m"}, steps: []step{became(", s-maxage=2"), {after: later, fails: true, sent: "yes"}}},
+		{name: "by default, not with no-cache", settings: map[string]any{"stale_if_error": "1m"}, steps: []step{became(", no-cache"), {after: later, fails: true, sent: "yes"}}},
 		{name: "not with must-revalidate", steps: []step{became(", stale-if-error=60, must-revalidate"), {after: later, fails: true, sent: "yes"}}},
 		{name: "not with proxy-revalidate", steps: []step{became(", stale-if-error=60, proxy-revalidate"), {after: later, fails: true, sent: "yes"}}},
 		{name: "not with s-maxage", steps: []step{became(", stale-if-error=60, s-maxage=2"), {after: later, fails: true, sent: "yes"}}},
@@ -151,6 +164,16 @@ func TestStaleResponses(t *testing.T) {
 			{gives: "304", sent: `If-None-Match: "def"`, body: "new"},
 		}},
 		{name: "stale-while-revalidate not with s-maxage", steps: []step{became(", s-maxage=2, stale-while-revalidate=60"), {after: later, gives: "200\n\nnew", sent: "yes", body: "new"}}},
+		{name: "one who asks for a part has the whole fetched", steps: []step{
+			{gives: "200\nCache-Control: max-age=2, stale-while-revalidate=60\n\n0123456789", sent: "yes", body: "0123456789"},
+			{ask: "GET /\nRange: bytes=2-3\nIf-Range: \"a\"", after: later, gives: "200\nCache-Control: max-age=100\n\nabcdefghij", sent: "-Range\n-If-Range", body: "0123456789"},
+			{ask: "GET /\nRange: bytes=2-3", status: 206, body: "cd", has: "Cache-Status: proxycache; hit; ttl=100"},
+		}},
+		{name: "one who has a copy of its own has it fetched all the same", steps: []step{
+			{gives: "200\nCache-Control: max-age=2, stale-while-revalidate=60\n\nold", sent: "yes", body: "old"},
+			{ask: "GET /\nIf-None-Match: \"a\"\nIf-Modified-Since: {-5000}", after: later, gives: "200\nCache-Control: max-age=100\n\nnew", sent: "-If-None-Match\n-If-Modified-Since", body: "old"},
+			{body: "new"},
+		}},
 		{name: "a HEAD has it fetched as a GET", steps: []step{
 			became(", stale-while-revalidate=60"),
 			{ask: "HEAD /", after: later, gives: "200\nCache-Control: max-age=100\n\nnew", sent: "yes"},

@@ -65,6 +65,10 @@ func TestVary(t *testing.T) {
 			one, {ask: "GET /\nFoo: 2\nBar: 1", gives: "200\n" + fresh + "Vary: Bar\n\ntwo", sent: "yes", body: "two"},
 			{ask: "GET /\nFoo: 2\nBar: 1", body: "two"}, {ask: "GET /\nFoo: 2\nBar: 2", gives: "200\n\nx", sent: "yes", body: "x"},
 		}},
+		{name: "the language of the answer does not make it match", steps: []step{
+			{ask: "GET /\nAccept-Language: en, de", gives: "200\n" + fresh + "Vary: Accept-Language\nContent-Language: de\n\nold", sent: "yes", body: "old"},
+			{ask: "GET /\nAccept-Language: fr;q=0.5, de;q=1.0", gives: "200\n\nnew", sent: "yes", body: "new"},
+		}},
 		{name: "a stale one that varies now is not for all any more", steps: []step{
 			{ask: "GET /\nFoo: 1", gives: "200\nCache-Control: max-age=2\nETag: \"a\"\n\nold", sent: "yes", body: "old"},
 			{ask: "GET /\nFoo: 1", after: 3 * time.Second, gives: "304\nVary: Foo", sent: "yes", body: "old"},
