@@ -17,6 +17,7 @@ import (
 // bench is one run: figures of different runs do not compare.
 type bench struct {
 	site    site
+	origin  *server
 	peers   []peer
 	rounds  int
 	seconds int
@@ -145,7 +146,7 @@ func (b *bench) open(ctx context.Context, dir string) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the origin: %w", err)
 	}
-	b.site.origin = origin.address
+	b.site.origin, b.origin = origin.address, origin
 	direct := *origin
 	direct.home, direct.shared = "", true
 	b.peers = append([]peer{{name: "direct", paced: true, start: func(context.Context, site) (*server, error) { return &direct, nil }}}, b.peers...)

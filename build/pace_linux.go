@@ -18,8 +18,26 @@ import (
 // thread waits for the clock and the connections together, because Go's own timers are a millisecond
 // coarse in a program that is otherwise idle.
 func pace(ctx context.Context, address, path string, rate float64, connections int, d time.Duration) ([]time.Duration, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	type outcome struct {
+		took []time.Duration
+		err  error
+	}
+	done := make(chan outcome)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread, with what it asks for, ends with this goroutine
+		took, err := paceHere(ctx, address, path, rate, connections, d)
+		done <- outcome{took, err}
+	}()
+	o := <-done
+	return o.took, o.err
+}
+
+func paceHere(ctx context.Context, address, path string, rate float64, connections int, d time.Duration) ([]time.Duration, error) {
+	var mine unix.CPUSet
+	mine.Set(loadProcessor)
+	if err := unix.SchedSetaffinity(0, &mine); err != nil {
+		return nil, fmt.Errorf("asking for a processor: %w", err)
+	}
 	// By default the kernel may wake a thread 50 µs late to wake several at once.
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("asking for exact timers: %w", err)

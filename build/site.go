@@ -23,6 +23,8 @@ type site struct {
 	origin string // its address
 	pem    string // a file with a certificate for 127.0.0.1 and its key, as HAProxy wants it; the others take it, too
 
+	processor string // the one that peers may run on; "" for all
+
 	program string // Proxycache's
 	profile string // where Proxycache writes a CPU profile; "" for none
 }
@@ -63,6 +65,7 @@ func (s *site) certificate() error {
 // setup is a peer's folder, addresses and configuration file.
 type setup struct {
 	home, address, secure, file string
+	processor                   string // "" for all
 }
 
 // fill makes a folder with a configuration in which HOME, ADDRESS, PORT, SECURE, ORIGIN and PEM are replaced.
@@ -79,7 +82,7 @@ func (s site) fill(name, text string) (setup, error) {
 	if err != nil {
 		return setup{}, err
 	}
-	out := setup{home: home, address: address, secure: tls, file: filepath.Join(home, "config.toml")} // only Proxycache cares for the name
+	out := setup{home: home, address: address, secure: tls, file: filepath.Join(home, "config.toml"), processor: s.processor} // only Proxycache cares for the file's name
 	text = strings.NewReplacer("HOME", home, "ADDRESS", address, "PORT", port(address), "SECURE", tls, "ORIGIN", s.origin, "PEM", s.pem).Replace(text)
 	return out, os.WriteFile(out.file, []byte(text), 0o600)
 }
@@ -87,6 +90,9 @@ func (s site) fill(name, text string) (setup, error) {
 func port(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
 
 func (u setup) start(ctx context.Context, name string, args ...string) (*server, error) {
+	if u.processor != "" {
+		name, args = "taskset", append([]string{"--cpu-list", u.processor, name}, args...)
+	}
 	s, err := startServer(ctx, u.address, name, args...)
 	if err != nil {
 		return nil, err
