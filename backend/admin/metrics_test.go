@@ -106,7 +106,7 @@ func TestPrometheusGetsNativeHistograms(t *testing.T) {
 			}
 		}
 	}
-	if want := "[proxycache_pool_response_seconds proxycache_route_duration_seconds proxycache_target_response_seconds]"; fmt.Sprint(native) != want {
+	if want := "[proxycache_pool_response_seconds proxycache_route_duration_seconds proxycache_route_last_byte_seconds proxycache_target_response_seconds]"; fmt.Sprint(native) != want {
 		t.Errorf("native ones are %q, want %q", native, want)
 	}
 }

@@ -176,7 +176,7 @@ func (k *checker) routes(doc *Document) {
 	for _, r := range doc.Routes {
 		where := "routes." + r.Name
 		k.name(where+".name", "a route", r.Name, seen)
-		if r.Name == "common" || r.Name == "upstream" {
+		if r.Name == "common" || r.Name == "upstream" || r.Name == "route" {
 			k.fail(where+".name", "the name %q is taken by the figures: give the route another", r.Name)
 		}
 		k.condition(where+".when", r.When)

@@ -10,8 +10,9 @@ import (
 
 // Latency is how long exchanges took, over the last ten seconds, minute and ten minutes. Name: "" all
 // exchanges that a route took; "route/shop", both until the head of the answer was there;
-// "upstream/shop" and "upstream/shop/127.0.0.1:3000", until then from when the pool had it, where the
-// target answered; a cell, "shop-api/cache", its own time.
+// "route/shop/last-byte", until the last byte of the answer was given to the client, or it broke off;
+// "upstream/shop" and "upstream/shop/127.0.0.1:3000", until the head from when the pool had it, where the
+// target answered; a cell, "shop-api/cache", its own time, each time it was passed.
 type Latency struct {
 	Name       string    `json:"name"`
 	TenSeconds Quantiles `json:"tenSeconds"`

@@ -17,20 +17,23 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"proxycache/backend/engine"
+	"proxycache/backend/flow"
 	"proxycache/backend/metrics"
 	"proxycache/backend/policy"
 )
 
-// house opens a core with a route to a server that answers each path with the status it names.
+// house opens a core with a route to a server that answers /missing with 404, and /text with a body.
 func house(t *testing.T) *Core {
 	t.Helper()
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/missing" {
+		switch r.URL.Path {
+		case "/missing":
 			w.WriteHeader(http.StatusNotFound)
+		case "/text":
+			_, _ = io.WriteString(w, "text")
 		}
 	}))
 	t.Cleanup(origin.Close)
-	dir := t.TempDir()
 	config := `version = 1
 [[listen]]
 address = "127.0.0.1:0"
@@ -45,6 +48,13 @@ to = "shop"
   id = "marks"
   response_set = { X-Marked = "yes" }
 `
+	return opened(t, config)
+}
+
+// opened is a running core with that configuration.
+func opened(t *testing.T, config string) *Core {
+	t.Helper()
+	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +115,7 @@ func TestWhatPrometheusIsTold(t *testing.T) {
 		`proxycache_route_requests_total{code="4xx",route="api"} 1`,
 		`proxycache_route_duration_seconds_count{route="api"} 3`,
 		`proxycache_route_duration_seconds_bucket{route="api",le="+Inf"} 3`,
+		`proxycache_route_last_byte_seconds_count{route="api"} 3`,
 		`proxycache_cell_requests_total{cell="api/marks",outcome="acted"} 3`,
 		`proxycache_cell_duration_seconds_count{cell="api/marks"} 3`,
 		`proxycache_pool_requests_total{outcome="answered",pool="shop"} 3`,
@@ -183,6 +194,34 @@ func TestTheStatesOfCellsAreFigures(t *testing.T) {
 	lint(t, said)
 }
 
+// The last byte is where the record of the exchange has it, too.
+func TestTheLastByteOfABodyIsTold(t *testing.T) {
+	c := house(t)
+	get(t, c.proxyURL()+"/text")
+	var told metrics.Distribution
+	var kept flow.Row
+	for deadline := time.Now().Add(10 * time.Second); told.Count == 0 || kept.State != flow.Done; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the histogram has %+v, the record is %+v", told, kept)
+		}
+		for _, m := range c.engine.Measures() {
+			if m.Name == "route/api" {
+				told = m.LastByte
+			}
+		}
+		page, err := c.Exchanges(t.Context(), ExchangeQuery{Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page.Rows) > 0 {
+			kept = page.Rows[0]
+		}
+	}
+	if got, want := micros(told.Sum), float64(kept.Micros); told.Count != 1 || got < .99*want-1 || got > 1.01*want+1 {
+		t.Errorf("the histogram has %d of %.0f µs, the record %.0f µs", told.Count, got, want)
+	}
+}
+
 func TestLatenciesAreInMicroseconds(t *testing.T) {
 	c := house(t)
 	get(t, c.proxyURL()+"/")
@@ -195,7 +234,7 @@ func TestLatenciesAreInMicroseconds(t *testing.T) {
 		}
 		names = append(names, l.Name)
 	}
-	if len(names) != 5 || strings.Join(names[:4], " ") != " api/marks route/api upstream/shop" || !strings.HasPrefix(names[4], "upstream/shop/127.0.0.1:") {
+	if len(names) != 6 || strings.Join(names[:5], " ") != " api/marks route/api route/api/last-byte upstream/shop" || !strings.HasPrefix(names[5], "upstream/shop/127.0.0.1:") {
 		t.Errorf("the names are %q", names)
 	}
 	got := toQuantiles(metrics.Quantiles{Count: 7, P50: 500 * time.Nanosecond, P90: time.Microsecond, P99: time.Millisecond, P999: time.Second})

@@ -31,8 +31,9 @@ var answers = [...]string{"cut", "1xx", "2xx", "3xx", "4xx", "5xx", "other"}
 func measured(measures []engine.Measure) []metrics.Family {
 	routes := counterOf("proxycache_route_requests_total", `Exchanges of a route by the class of their status. The route "" is those that no route took; code "cut" is a connection cut on purpose.`)
 	routeTime := durationsOf("proxycache_route_duration_seconds", "Time from the arrival of a request's head until the head of its answer was there.", exchangeBounds)
+	lastByte := durationsOf("proxycache_route_last_byte_seconds", "Time from the arrival of a request's head until the last byte of its answer was given to the client, or the answer broke off. Connections that go on in another protocol are left out.", exchangeBounds)
 	cells := counterOf("proxycache_cell_requests_total", "Exchanges that came by a cell, by what it did: passed them on unchanged (or was not meant), acted, or failed.")
-	cellTime := durationsOf("proxycache_cell_duration_seconds", "A cell's own time with an exchange, on the way there and back.", cellBounds)
+	cellTime := durationsOf("proxycache_cell_duration_seconds", "A cell's own time with an exchange, on the way there and back, each time it comes by.", cellBounds)
 	pools := counterOf("proxycache_pool_requests_total", `Exchanges sent to a pool, by outcome. The pool "" is that of the targets that clients name.`)
 	poolTime := durationsOf("proxycache_pool_response_seconds", "Time from when a pool had an exchange until the head of the target's answer was there, with the wait for a connection.", exchangeBounds)
 	targets := counterOf("proxycache_target_requests_total", "Exchanges sent to a target, by outcome.")
@@ -45,6 +46,7 @@ func measured(measures []engine.Measure) []metrics.Family {
 				}
 			}
 			routeTime.AddDurations(m.Duration, "route", name)
+			lastByte.AddDurations(m.LastByte, "route", name)
 			continue
 		}
 		name, isPool := strings.CutPrefix(m.Name, "upstream/")
@@ -64,7 +66,7 @@ func measured(measures []engine.Measure) []metrics.Family {
 			cellTime.AddDurations(m.Duration, "cell", m.Name)
 		}
 	}
-	return []metrics.Family{routes, routeTime, cells, cellTime, pools, poolTime, targets, targetTime}
+	return []metrics.Family{routes, routeTime, lastByte, cells, cellTime, pools, poolTime, targets, targetTime}
 }
 
 // connections are the figures of the pools' connections, of each pool and of each of its targets.

@@ -60,7 +60,7 @@ func (e *Engine) Handle(x *flow.Exchange) *flow.Response {
 			plan.release()
 		}
 	}()
-	response, err := plan.run(x)
+	response, late, err := plan.run(x)
 	if err != nil {
 		x.Problem = problem.Of(err)
 		response = page.Answer(x, x.Problem)
@@ -69,8 +69,12 @@ func (e *Engine) Handle(x *flow.Exchange) *flow.Response {
 	if len(x.Private) > 0 && response.Upgraded == nil {
 		response.Header = append(slices.Clip(response.Header), x.Private...)
 	}
-	if response.Upgraded == nil && response.Body != flow.NoBody {
-		response.Body, held = &heldBody{ReadCloser: response.Body, plan: plan}, true
+	switch {
+	case response.Upgraded != nil:
+	case response.Body != flow.NoBody:
+		response.Body, held = &heldBody{ReadCloser: response.Body, plan: plan, exchange: x, late: late}, true
+	case err != nil && late != nil:
+		late.Observe(x.Since())
 	}
 	return response
 }

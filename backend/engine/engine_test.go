@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -269,6 +270,26 @@ func TestAServerThatIsNotThereIsNamed(t *testing.T) {
 	}
 	if x.Problem.Kind != problem.Refused {
 		t.Errorf("the problem is %v", x.Problem)
+	}
+}
+
+func TestAFailureOfTheServerStandsInItsStep(t *testing.T) {
+	for status, want := range map[int][]flow.Fact{200: nil, 404: nil, 503: {{Name: "status", Value: "503"}}} {
+		origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		t.Cleanup(origin.Close)
+		e := newEngine(t)
+		inForce(t, e, &config.Document{
+			Upstreams: []config.Upstream{upstreamOf("shop", origin.URL)},
+			Routes:    []config.Route{{Name: "r", To: "shop", Cells: []config.Cell{cellOf("act", "replace")}}},
+		})
+		x := exchange(t, flow.Reverse, "http://x/")
+		if r := e.Handle(x); r.Status != 200 || read(t, r) != "another" {
+			t.Errorf("%d: the answer is %+v", status, r)
+		}
+		facts := slices.DeleteFunc(x.Trail[1].Facts, func(f flow.Fact) bool { return f.Name != "status" })
+		if x.Trail[1].Module != "upstream" || !slices.Equal(facts, want) {
+			t.Errorf("%d: the step is %+v", status, x.Trail[1])
+		}
 	}
 }
 

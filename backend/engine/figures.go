@@ -37,9 +37,10 @@ type counter struct {
 
 	wanted time.Time // by a plan, the last time; under figures.mu
 
-	board   *metrics.Board // where the next two are written and read
-	latency metrics.Histogram
-	answers metrics.Tally // of a route, by answerOf
+	board    *metrics.Board // where the next three are written and read
+	latency  metrics.Histogram
+	lastByte *metrics.Histogram // of a route; else nil
+	answers  metrics.Tally      // of a route, by answerOf
 
 	past    [window]totals // ring of samples; under figures.mu
 	samples int
@@ -63,6 +64,9 @@ func (f *figures) of(name string) *counter {
 			f.counters, f.board = map[string]*counter{}, metrics.NewBoard()
 		}
 		c = &counter{board: f.board}
+		if strings.HasPrefix(name, "route/") {
+			c.lastByte = &metrics.Histogram{}
+		}
 		f.counters[name] = c
 	}
 	c.wanted = time.Now()

@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"proxycache/backend/flow"
@@ -16,10 +15,33 @@ type try struct {
 	took         time.Duration
 }
 
+// passing is one way there and back through a cell that was passed again.
+type passing struct {
+	cell *counter
+	took time.Duration
+}
+
+// took is the cell's own time on the way there and back; false where it was skipped.
+func (m *meter) took() (time.Duration, bool) {
+	if m.x == nil || m.step >= len(m.x.Trail) {
+		return 0, false
+	}
+	step := &m.x.Trail[m.step]
+	return step.Before + step.After, true
+}
+
+// again makes m ready for an exchange that comes by once more, and keeps what it took before.
+func (m *meter) again() {
+	if took, ok := m.took(); ok {
+		m.walk.passings = append(m.walk.passings, passing{m.cell.count, took})
+	}
+	m.passage = passage{}
+}
+
 // measure adds what the exchange took to the histograms: of the route, from when its request came in
-// until the head of its answer was there; of each pool and target that answered, from when the pool had
-// it until then, with the wait for a connection; of each cell, its own time on the way there and back.
-// Where a cell is passed again, by who repeats, the last time counts.
+// until the head of its answer was there, which is all of an answer without a body; of each pool and
+// target that answered, from when the pool had it until then, with the wait for a connection; of each
+// cell, its own time on the way there and back, each time it was passed.
 func (w *walk) measure() {
 	board := w.board()
 	if board == nil {
@@ -27,16 +49,23 @@ func (w *walk) measure() {
 	}
 	s := board.Write()
 	if w.route != nil && w.of == nil {
-		w.route.count.latency.Observe(s, w.now)
+		c := w.route.count
+		c.latency.Observe(s, w.now)
+		w.late = c.lastByte.Late(s)
 		if !w.failed {
-			w.route.count.answers.Add(s, answerOf(w.given.status))
+			c.answers.Add(s, answerOf(w.given.status))
+		}
+		if w.whole {
+			c.lastByte.Observe(s, w.now)
 		}
 	}
 	for i := range w.meters[:w.used] {
-		if m := &w.meters[i]; m.x != nil && m.step < len(m.x.Trail) {
-			step := &m.x.Trail[m.step]
-			m.cell.count.latency.Observe(s, step.Before+step.After)
+		if took, ok := w.meters[i].took(); ok {
+			w.meters[i].cell.count.latency.Observe(s, took)
 		}
+	}
+	for _, p := range w.passings {
+		p.cell.latency.Observe(s, p.took)
 	}
 	for _, t := range w.tries {
 		t.pool.latency.Observe(s, t.took)
@@ -45,7 +74,16 @@ func (w *walk) measure() {
 		}
 	}
 	s.Done()
-	w.tries = w.tries[:0]
+	w.tries, w.passings = w.tries[:0], w.passings[:0]
+}
+
+// lasted is how long x took until the last byte of its answer was given to the client. Who gives it says
+// so before the body is closed.
+func lasted(x *flow.Exchange) time.Duration {
+	if x.Timing.Done > 0 {
+		return x.Timing.Done
+	}
+	return x.Since()
 }
 
 // board is the engine's; nil for a tunnel that was sent nowhere.
@@ -79,15 +117,19 @@ func (f *figures) refused(x *flow.Exchange, status int) {
 }
 
 // Latency is how long exchanges took lately, in the windows of package metrics. Names are those of
-// Sample: of a route until the head of the answer was there, of a pool and its targets until then from
-// when the pool had it, of a cell its own time.
+// Sample: of a route until the head of the answer was there, and with LastByte behind it until its last
+// byte was given to the client; of a pool and its targets until the head from when the pool had it; of a
+// cell its own time.
 type Latency struct {
 	Name    string
 	Windows [3]metrics.Quantiles // ten seconds, one minute, ten minutes
 }
 
+// LastByte is what the name of a route's Latency ends in where it is that of whole answers.
+const LastByte = "/last-byte"
+
 // Latencies are those of all that had an exchange in the last ten minutes, sorted by name. The first,
-// "", is that of all exchanges that a route took.
+// "", is that of all exchanges that a route took, until the head of the answer was there.
 func (e *Engine) Latencies() []Latency {
 	var out []Latency
 	var routes []*metrics.Histogram
@@ -99,7 +141,8 @@ func (e *Engine) Latencies() []Latency {
 	}
 	e.figures.each(func(name, target string, c *counter) {
 		tell(joined(name, target), c.board.Windows(&c.latency))
-		if strings.HasPrefix(name, "route/") {
+		if c.lastByte != nil {
+			tell(name+LastByte, c.board.Windows(c.lastByte))
 			routes, board = append(routes, &c.latency), c.board
 		}
 	})
@@ -117,6 +160,7 @@ type Measure struct {
 	Passed, Acted, Failed int64
 	Answers               [7]int64 // of a route: those cut off, 1xx to 5xx, others
 	Duration              metrics.Distribution
+	LastByte              metrics.Distribution // of a route
 }
 
 // Measures reads them, sorted by name and target.
@@ -130,6 +174,9 @@ func (e *Engine) Measures() []Measure {
 		}
 		answers := c.board.Count(&c.answers)
 		copy(m.Answers[:], answers[:])
+		if c.lastByte != nil {
+			m.LastByte = c.board.Distribution(c.lastByte)
+		}
 		out = append(out, m)
 	})
 	slices.SortFunc(out, func(a, b Measure) int {

@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +23,8 @@ type slow struct {
 	Before int64  `toml:"before" title:"Before" help:"Milliseconds before it hands on."`
 	After  int64  `toml:"after" title:"After" help:"Milliseconds when the answer has come back."`
 	Do     string `toml:"do" title:"What" help:"What the cell does."`
+
+	times atomic.Int64 // it was passed
 }
 
 func (*slow) Explain() string                            { return "takes its time" }
@@ -35,6 +39,12 @@ func (s *slow) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, error)
 	switch s.Do {
 	case "answer":
 		return s.answer(204)
+	case "give a body":
+		return flow.NewResponse(200, "text/plain", []byte("from the cell")), nil
+	case "upgrade":
+		return &flow.Response{Status: 101, Body: flow.NoBody, Upgraded: &socket{}}, nil
+	case "longer": // each time by as long as the first
+		s.wait(s.Before * (s.times.Add(1) - 1))
 	case "refuse":
 		return s.answer(503)
 	case "cut":
@@ -45,16 +55,43 @@ func (s *slow) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, error)
 		if r, err := next(x); err == nil {
 			_ = r.Body.Close()
 		}
+	case "twice, then as POST":
+		if r, err := next(x); err == nil {
+			_ = r.Body.Close()
+		}
+		x.Request.Method = "POST"
+	case "elsewhere": // where the first pool fails
+		if r, err := next(x); err == nil {
+			_ = r.Body.Close()
+		}
+		x.SendTo = "reserve"
 	case "beside": // an exchange of its own goes on beside this one
 		f := x.Fork(x.Context())
 		if r, err := next(f); err == nil {
 			_ = r.Body.Close()
 		}
+	case "join": // what the fork found is the exchange's
+		f := x.Fork(x.Context())
+		r, err := next(f)
+		x.Join(f)
+		s.wait(s.After)
+		return r, err
+	case "join, then hand on":
+		f := x.Fork(x.Context())
+		if r, err := next(f); err == nil {
+			_ = r.Body.Close()
+		}
+		x.Join(f)
 	}
 	r, err := next(x)
 	s.wait(s.After)
 	return r, err
 }
+
+// socket is a connection that left HTTP.
+type socket struct{ bytes.Buffer }
+
+func (*socket) Close() error { return nil }
 
 func slowCell(id string, before, after int, do string) config.Cell {
 	return config.Cell{ID: id, Use: "slow", Settings: config.Settings{"before": int64(before), "after": int64(after), "do": do}}
@@ -105,6 +142,107 @@ func TestWhatTakesHowLong(t *testing.T) {
 	})
 }
 
+// What the client waits for the last byte is the route's alone; a connection that leaves HTTP has none.
+func TestTheLastByteIsMeasured(t *testing.T) {
+	const head, body = 10 * time.Millisecond, 90 * time.Millisecond
+	for _, c := range []struct {
+		name, method, do string
+		told             bool // when the last byte was given, before the body is closed
+		count            uint64
+		want             time.Duration
+	}{
+		{"a body", "GET", "give a body", true, 1, head + body},
+		{"a body of which nobody says when it ended", "GET", "give a body", false, 1, head + body + time.Second},
+		{"an answer without a body", "GET", "answer", true, 1, head},
+		{"a cut", "GET", "cut", true, 1, head},
+		{"a page of the engine", "GET", "fail", true, 1, head + body},
+		{"the head of a page", "HEAD", "fail", true, 1, head},
+		{"an upgrade", "GET", "upgrade", true, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := slowEngine()
+				defer e.Close()
+				inForce(t, e, &config.Document{Routes: []config.Route{{Name: "r", Cells: []config.Cell{slowCell("do", int(head.Milliseconds()), 0, c.do)}}}})
+				x := exchange(t, flow.Reverse, "http://x/")
+				x.Request.Method = c.method
+				r := e.Handle(x)
+				if d := measures(e)["route/r"].LastByte; r.Body != flow.NoBody && d.Count != 0 {
+					t.Errorf("before its body was read: %+v", d)
+				}
+				time.Sleep(body)
+				if c.told {
+					x.Timing.Done = x.Since()
+				}
+				time.Sleep(time.Second)
+				for range 2 {
+					_ = r.Body.Close()
+				}
+				m := measures(e)["route/r"]
+				if m.LastByte.Count != c.count || !near(m.LastByte.Sum, c.want) {
+					t.Errorf("the last byte: %+v, want %d after %v", m.LastByte, c.count, c.want)
+				}
+				if m.Duration.Count != 1 || m.Duration.Sum != head {
+					t.Errorf("the head: %+v", m.Duration)
+				}
+			})
+		})
+	}
+}
+
+func TestEachPassingOfACellIsMeasured(t *testing.T) {
+	for _, c := range []struct {
+		do        string
+		count     uint64        // of the cell behind
+		want, own time.Duration // of the cell behind, and of who repeats
+	}{
+		{"", 1, 10, 3}, {"twice", 2, 10 + 20, 3},
+		{"beside", 2, 10 + 20, 3 + 10 + 100}, // a fork may run meanwhile: the time with it is the cell's
+		{"join", 1, 10, 3}, {"join, then hand on", 2, 10 + 20, 3},
+		{"twice, then as POST", 1, 10, 3}, // for which the cell is not meant
+	} {
+		t.Run(c.do, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := slowEngine()
+				defer e.Close()
+				behind := slowCell("behind", 10, 0, "longer")
+				behind.When = "method = GET"
+				inForce(t, e, &config.Document{Routes: []config.Route{{Name: "r", Cells: []config.Cell{
+					slowCell("do", 1, 2, c.do), behind, slowCell("last", 100, 0, "answer"),
+				}}}})
+				e.Handle(exchange(t, flow.Reverse, "http://x/"))
+				all := measures(e)
+				if d := all["r/do"].Duration; d.Count != 1 || d.Sum != c.own*time.Millisecond {
+					t.Errorf("who repeats: %+v, want %d ms", d, c.own)
+				}
+				if d := all["r/behind"].Duration; d.Count != c.count || d.Sum != c.want*time.Millisecond {
+					t.Errorf("the cell behind: %+v, want %d of %d ms", d, c.count, c.want)
+				}
+				e.Handle(exchange(t, flow.Reverse, "http://x/")) // by the same walk
+				if d := measures(e)["r/behind"].Duration; d.Count != 2*c.count {
+					t.Errorf("the cell behind was measured %d times in two exchanges, want %d", d.Count, 2*c.count)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsSentToAnotherPoolIsTheOthers(t *testing.T) {
+	e := slowEngine()
+	defer e.Close()
+	inForce(t, e, &config.Document{
+		Upstreams: []config.Upstream{upstreamOf("gone", "http://127.0.0.1:1"), upstreamOf("reserve", origin(t))},
+		Routes:    []config.Route{{Name: "r", To: "gone", Cells: []config.Cell{slowCell("do", 0, 0, "elsewhere")}}},
+	})
+	_ = read(t, e.Handle(exchange(t, flow.Reverse, "http://x/")))
+	all := measures(e)
+	for name, want := range map[string][2]int64{"upstream/gone": {0, 1}, "upstream/reserve": {1, 0}} {
+		if m := all[name]; m.Acted != want[0] || m.Failed != want[1] {
+			t.Errorf("%s answered %d and failed %d, want %v", name, m.Acted, m.Failed, want)
+		}
+	}
+}
+
 func TestTheWindowsOfTheEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := slowEngine()
@@ -132,7 +270,7 @@ func TestTheWindowsOfTheEngine(t *testing.T) {
 				}
 			}
 		}
-		if want := "[ fast/answer route/fast route/slow slow/answer]"; fmt.Sprint(names) != want {
+		if want := "[ fast/answer route/fast route/fast/last-byte route/slow route/slow/last-byte slow/answer]"; fmt.Sprint(names) != want {
 			t.Errorf("the names are %q, want %q", names, want)
 		}
 		time.Sleep(30 * time.Second)
@@ -194,7 +332,7 @@ func TestPoolsAndTargetsAreMeasuredWhereTheyAnswer(t *testing.T) {
 	}{
 		{"once", "", url, 1, 1, 0},
 		{"two exchanges, one beside the other", "beside", url, 2, 2, 0},
-		{"the same exchange twice: of a cell the last time counts", "twice", url, 1, 2, 0},
+		{"the same exchange twice", "twice", url, 2, 2, 0},
 		{"a target that is not there", "", "http://" + gone, 1, 0, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -249,7 +387,7 @@ func TestATunnelIsMeasuredAtItsPool(t *testing.T) {
 func TestFiguresAreExactBesideReadersAndSwaps(t *testing.T) {
 	e := slowEngine()
 	defer e.Close()
-	doc := &config.Document{Routes: []config.Route{{Name: "r", Cells: []config.Cell{slowCell("answer", 0, 0, "answer")}}}}
+	doc := &config.Document{Routes: []config.Route{{Name: "r", Cells: []config.Cell{slowCell("answer", 0, 0, "give a body")}}}}
 	inForce(t, e, doc)
 	const clients, each = 4, 500
 	var sending sync.WaitGroup
@@ -268,8 +406,8 @@ func TestFiguresAreExactBesideReadersAndSwaps(t *testing.T) {
 	}
 	sending.Wait()
 	all := measures(e)
-	if m := all["route/r"]; m.Duration.Count != clients*each || m.Answers[2] != clients*each || m.Acted != clients*each {
-		t.Errorf("the route: %d durations, %d answers, %d exchanges", m.Duration.Count, m.Answers[2], m.Acted)
+	if m := all["route/r"]; m.Duration.Count != clients*each || m.LastByte.Count != clients*each || m.Answers[2] != clients*each || m.Acted != clients*each {
+		t.Errorf("the route: %d heads, %d last bytes, %d answers, %d exchanges", m.Duration.Count, m.LastByte.Count, m.Answers[2], m.Acted)
 	}
 	if m := all["r/answer"]; m.Duration.Count != clients*each {
 		t.Errorf("the cell: %d", m.Duration.Count)

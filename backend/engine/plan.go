@@ -12,6 +12,7 @@ import (
 	"proxycache/backend/config"
 	"proxycache/backend/filter"
 	"proxycache/backend/flow"
+	"proxycache/backend/metrics"
 	"proxycache/backend/policy"
 	"proxycache/backend/problem"
 	"proxycache/backend/schema"
@@ -368,11 +369,13 @@ func (p *pool) release() {
 	}
 }
 
-// heldBody keeps the plan of a response alive until its body was consumed.
+// heldBody keeps the plan of a response alive until its body was consumed, and counts how long that took.
 type heldBody struct {
 	io.ReadCloser
-	plan   *Plan
-	closed atomic.Bool
+	plan     *Plan
+	exchange *flow.Exchange // serves another one once the body was closed
+	late     *metrics.Late  // nil where it is not counted
+	closed   atomic.Bool
 }
 
 // Ready tells that a Read does not wait.
@@ -381,6 +384,9 @@ func (b *heldBody) Ready() bool { return flow.Ready(b.ReadCloser) }
 func (b *heldBody) Close() error {
 	err := b.ReadCloser.Close()
 	if !b.closed.Swap(true) {
+		if b.late != nil {
+			b.late.Observe(lasted(b.exchange))
+		}
 		b.plan.release()
 	}
 	return err

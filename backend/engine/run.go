@@ -8,35 +8,39 @@ import (
 	"time"
 
 	"proxycache/backend/flow"
+	"proxycache/backend/metrics"
 	"proxycache/backend/policy"
 	"proxycache/backend/problem"
 )
 
-// run takes x through its route: each cell in order, then the pool.
-func (p *Plan) run(x *flow.Exchange) (*flow.Response, error) {
+// run takes x through its route: each cell in order, then the pool. late is where to count how long x
+// took until the last byte of its answer; nil where no route took it.
+func (p *Plan) run(x *flow.Exchange) (response *flow.Response, late *metrics.Late, err error) {
 	if x.Door == flow.Tunnel {
 		w := &walk{plan: p, now: x.Since()}
-		response, err := w.send(x, p.forward)
+		response, err = w.send(x, p.forward)
 		p.forward.count.add(w.sent)
 		w.measure()
-		return response, err
+		return response, nil, err
 	}
 	r := p.routeOf(x)
 	if err := lenientWith(x, r); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if r == nil {
-		return nil, problem.New(problem.NoRoute, "Routing %s %s: no route takes it. Add a route whose condition matches, or send it to the proxy as a forward request.", x.Request.Method, x.Request.URL())
+		return nil, nil, problem.New(problem.NoRoute, "Routing %s %s: no route takes it. Add a route whose condition matches, or send it to the proxy as a forward request.", x.Request.Method, x.Request.URL())
 	}
 	x.Route = r.name
 	x.Trail = slices.Grow(x.Trail, len(r.cells)+1)
 	w := r.walk(p, x)
-	response, err := w.from(0, x)
+	response, err = w.from(0, x)
 	w.failed = err != nil
+	w.whole = err == nil && response.Upgraded == nil && response.Body == flow.NoBody
 	w.count()
+	late = w.late
 	w.release()
 	tellTolerated(x)
-	return response, err
+	return response, late, err
 }
 
 // routeOf finds the first route that takes x. A forward exchange that none takes goes where its
@@ -65,10 +69,14 @@ type walk struct {
 	of     *flow.Exchange // the fork that it was made for; nil else
 	meters []meter        // one a cell
 	used   int            // of meters
-	sent   visits         // to the pool
+	sent   visits         // to the pool that it was sent to last
 	to     *pool
 	tries  []try // that were answered
 	failed bool  // there was no answer
+	whole  bool  // the answer is all there with its head
+
+	passings []passing     // of the cells that were passed again, but for the last
+	late     *metrics.Late // of the route's last bytes, once the exchange was measured
 	// now is when the clock was last read: a cell begins when the one before it handed on, and goes on
 	// when the one behind it is done. That halves the readings.
 	now time.Duration
@@ -133,7 +141,7 @@ func (w *walk) release() {
 	for i := range w.meters[:w.used] {
 		w.meters[i].passage, w.meters[i].visits = passage{}, visits{}
 	}
-	w.plan, w.used, w.sent, w.to, w.failed, w.asked, w.given = nil, 0, visits{}, nil, false, asked{}, given{}
+	w.plan, w.used, w.sent, w.to, w.failed, w.whole, w.late, w.asked, w.given = nil, 0, visits{}, nil, false, false, nil, asked{}, given{}
 	w.route.walks.Put(w)
 }
 
@@ -145,7 +153,7 @@ func (w *walk) from(i int, x *flow.Exchange) (*flow.Response, error) {
 		if i >= w.used {
 			w.used = i + 1
 		} else { // who repeats comes here again
-			m.passage = passage{}
+			m.again()
 		}
 		step := x.Enter(m.cell.id, m.cell.module.Name)
 		if why := m.cell.skips(x); why != "" {
@@ -153,7 +161,7 @@ func (w *walk) from(i int, x *flow.Exchange) (*flow.Response, error) {
 			m.note(flow.Skipped)
 			continue
 		}
-		m.x, m.step, m.entered = x, step, w.now
+		m.x, m.step, m.entered, m.joined = x, step, w.now, x.Joined()
 		if m.cell.oneWay == nil {
 			return m.apply()
 		}
@@ -199,6 +207,10 @@ func (w *walk) end(x *flow.Exchange) (*flow.Response, error) {
 }
 
 func (w *walk) send(x *flow.Exchange, to *pool) (*flow.Response, error) {
+	if w.to != nil && w.to != to { // who repeats has it sent to another pool
+		w.to.count.add(w.sent)
+		w.sent = visits{}
+	}
 	w.to = to
 	start := w.now
 	step := x.Enter(to.cell, "upstream")
@@ -214,6 +226,9 @@ func (w *walk) send(x *flow.Exchange, to *pool) (*flow.Response, error) {
 	} else {
 		w.sent.acted++
 		w.given = givenOf(response)
+		if response.Status >= 500 { // the server's own, whatever cells make of it: a breaker reads it, too
+			x.Note("status", strconv.Itoa(response.Status))
+		}
 	}
 	if target := to.count.target(x.Target, err != nil); err == nil {
 		w.tries = append(w.tries, try{to.count, target, s.Before})
@@ -237,6 +252,7 @@ type passage struct {
 	step    int
 	handed  bool
 	entered time.Duration
+	joined  time.Duration // what x.Joined was when a time of the cell's own began
 
 	back    *flow.Response // what came back from behind the cell
 	backAt  time.Duration
@@ -288,9 +304,13 @@ func (m *meter) goOn(x *flow.Exchange) (*flow.Response, error) {
 // leave notes the moment and the changes when the cell hands the exchange on.
 func (m *meter) leave() {
 	s := &m.x.Trail[m.step]
-	m.handed = true
 	m.walk.now = m.x.Since()
-	s.Before = m.walk.now - m.entered
+	if m.handed { // it repeats: what was behind it meanwhile is not its own time
+		s.Before += m.own(m.backAt)
+	} else {
+		s.Before = m.own(m.entered)
+	}
+	m.handed = true
 	was, now := &m.walk.asked, m.x.Request
 	line := was.method != now.Method || was.target != now.Target || was.authority != now.Authority || was.scheme != now.Scheme
 	body := !sameBody(was.body, now.Body)
@@ -311,7 +331,12 @@ func (m *meter) leave() {
 // come notes what the cell is given back.
 func (m *meter) come() {
 	m.x.Resume(m.step)
-	m.backAt = m.walk.now
+	m.backAt, m.joined = m.walk.now, m.x.Joined()
+}
+
+// own is the cell's own time since a moment: without that of the forks it waited for and joined.
+func (m *meter) own(since time.Duration) time.Duration {
+	return max(0, m.walk.now-since-(m.x.Joined()-m.joined))
 }
 
 func (m *meter) finish(response *flow.Response, err error) {
@@ -319,9 +344,9 @@ func (m *meter) finish(response *flow.Response, err error) {
 	s := &m.x.Trail[m.step]
 	m.walk.now = m.x.Since()
 	if !m.handed {
-		s.Before = m.walk.now - m.entered
+		s.Before = m.own(m.entered)
 	} else {
-		s.After = m.walk.now - m.backAt
+		s.After = m.own(m.backAt)
 	}
 	if response != nil {
 		m.compare(s, response)

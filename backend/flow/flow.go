@@ -214,7 +214,8 @@ type Exchange struct {
 	ctx     context.Context
 	running int // index in Trail of the cell that runs now
 
-	origin *Exchange // of a fork
+	origin *Exchange     // of a fork
+	joined time.Duration // that the forks took
 	facts  []Fact    // room for those of Trail
 	noted  int       // facts for which room was made
 	owned  []Releaser
@@ -304,7 +305,14 @@ func (x *Exchange) Join(f *Exchange) {
 	x.TargetConn, x.Timing = f.TargetConn, f.Timing
 	x.Private, x.SendTo = f.Private, f.SendTo
 	x.Trail = append(x.Trail, f.Trail...)
+	for i := range f.Trail {
+		x.joined += f.Trail[i].Before + f.Trail[i].After
+	}
 }
+
+// Joined is how much time was spent in the cells and the pool behind the cells that joined a fork: the
+// steps of those have it.
+func (x *Exchange) Joined() time.Duration { return x.joined }
 
 // Beside puts the steps of f, a fork of x that did not win, behind x's; each says why.
 func (x *Exchange) Beside(f *Exchange, why string) {

@@ -113,6 +113,74 @@ func TestTheDistributionIsExact(t *testing.T) {
 	})
 }
 
+// late writes durations to h after the stripe was given back.
+func late(b *Board, h *Histogram, durations ...time.Duration) {
+	s := b.Write()
+	l := h.Late(s)
+	s.Done()
+	for _, d := range durations {
+		l.Observe(d)
+	}
+}
+
+func TestWhatIsKnownLateCountsAsTheRest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b, h := NewBoard(), &Histogram{}
+		want := map[time.Duration]uint64{}
+		var sum time.Duration
+		var count uint64
+		for range rapid.IntRange(1, 4).Draw(t, "readings") {
+			early, behind := rapid.SliceOf(spread()).Draw(t, "early"), rapid.SliceOf(spread()).Draw(t, "late")
+			observe(b, h, early...)
+			late(b, h, behind...)
+			for _, d := range early {
+				sum += d
+				want[middleOf(bucketOf(d))]++
+			}
+			for _, d := range behind {
+				sum += middleOf(bucketOf(d))
+				want[middleOf(bucketOf(d))]++
+			}
+			count += uint64(len(early) + len(behind))
+			got, windows := b.Distribution(h), b.Windows(h)
+			if got.Count != count || got.Sum != sum || len(got.Buckets) != len(want) || windows[TenMinutes].Count != count {
+				t.Fatalf("of %d durations of %v in all: %+v, %+v", count, sum, got, windows)
+			}
+			for _, one := range got.Buckets {
+				if want[one.Middle] != one.Count {
+					t.Fatalf("%v was counted %d times, want %d", one.Middle, one.Count, want[one.Middle])
+				}
+			}
+		}
+	})
+}
+
+// The first of a size makes room for it: of several who are the first none is forgotten.
+func TestSeveralBeginAPageAtOnce(t *testing.T) {
+	const writers, rounds = 4, 300
+	for range rounds {
+		b, h := NewBoard(), &Histogram{}
+		s := b.Write()
+		l := h.Late(s)
+		s.Done()
+		var ready, writing sync.WaitGroup
+		ready.Add(writers)
+		for range writers {
+			writing.Go(func() {
+				ready.Done()
+				ready.Wait()
+				for bits := range 42 {
+					l.Observe(1 << bits)
+				}
+			})
+		}
+		writing.Wait()
+		if d := b.Distribution(h); d.Count != writers*42 {
+			t.Fatalf("counted %d of %d", d.Count, writers*42)
+		}
+	}
+}
+
 func TestQuantilesAreThoseOfASortedList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := NewBoard()
@@ -209,7 +277,9 @@ func TestNothingIsLostBetweenWritersAndReaders(t *testing.T) {
 				s := b.Write()
 				h.Observe(s, time.Duration(i)*time.Microsecond)
 				tally.Add(s, w)
+				l := h.Late(s)
 				s.Done()
+				l.Observe(time.Duration(i) * time.Nanosecond)
 			}
 		})
 	}
@@ -218,8 +288,11 @@ func TestNothingIsLostBetweenWritersAndReaders(t *testing.T) {
 	reading.Wait()
 	d, w := b.Distribution(h), b.Windows(h)
 	wantSum := time.Duration(writers*each*(each-1)/2) * time.Microsecond
-	if d.Count != writers*each || d.Sum != wantSum || w[TenMinutes].Count != writers*each {
-		t.Errorf("counted %d of %v, %d in the window; want %d of %v", d.Count, d.Sum, w[TenMinutes].Count, writers*each, wantSum)
+	for i := range each {
+		wantSum += writers * middleOf(bucketOf(time.Duration(i)*time.Nanosecond))
+	}
+	if d.Count != 2*writers*each || d.Sum != wantSum || w[TenMinutes].Count != 2*writers*each {
+		t.Errorf("counted %d of %v, %d in the window; want %d of %v", d.Count, d.Sum, w[TenMinutes].Count, 2*writers*each, wantSum)
 	}
 	for kind, n := range b.Count(tally) {
 		if n != each {
@@ -233,6 +306,7 @@ func TestReadingAnIdleHistogramAllocatesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, h := NewBoard(), &Histogram{}
 		observe(b, h, time.Millisecond, time.Second)
+		late(b, h, time.Millisecond)
 		b.Windows(h)
 		time.Sleep(time.Hour)
 		b.Windows(h)
@@ -249,6 +323,9 @@ func TestReadingAnIdleHistogramAllocatesNothing(t *testing.T) {
 		}
 		if n := testing.AllocsPerRun(100, func() { observe(b, h, time.Millisecond) }); n != 0 {
 			t.Errorf("%v allocations to write", n)
+		}
+		if n := testing.AllocsPerRun(100, func() { late(b, h, time.Millisecond) }); n != 0 {
+			t.Errorf("%v allocations to write late", n)
 		}
 	})
 }
@@ -272,7 +349,7 @@ func TestWhatAHistogramTakesAtMost(t *testing.T) {
 				bytes += cap(slot) * 8
 			}
 		}
-		bytes += pages*steps*8 + maxStripes*(pages*steps*4+pages*8+16)
+		bytes += pages*steps*8 + 2*maxStripes*(pages*steps*4+pages*8+16) // early and late
 		if bytes > 1<<20 {
 			t.Errorf("it takes %d bytes", bytes)
 		}

@@ -32,7 +32,7 @@ func (b *breaker) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, err
 	if !p.ok {
 		return b.instead(x, next, refusal{of: c.name, state: p.state, why: p.why, left: p.left})
 	}
-	t := trip{breaker: b, x: x, circuit: c, pass: p}
+	t := trip{breaker: b, x: x, behind: len(x.Trail), circuit: c, pass: p}
 	defer t.end()
 	response, err := next(x)
 	return t.settle(response, err)
@@ -59,6 +59,7 @@ func poolOf(x *flow.Exchange) string {
 type trip struct {
 	*breaker
 	x       *flow.Exchange
+	behind  int // where the steps of the cells behind this one begin
 	circuit *circuit
 	pass    pass
 	over    bool
@@ -76,7 +77,7 @@ func (t *trip) settle(response *flow.Response, err error) (*flow.Response, error
 	t.over = true
 	t.x.Verdict(flow.Passed)
 	now := time.Now()
-	came, counts := t.rules.resultOf(t.x, response, err, now.Sub(t.pass.at))
+	came, counts := t.rules.resultOf(t.x, t.x.Trail[t.behind:], response, err, now.Sub(t.pass.at))
 	if !counts {
 		t.circuit.abandon(t.pass)
 		return response, err
@@ -120,7 +121,7 @@ func (w *watched) Same() io.ReadCloser { return w.ReadCloser }
 
 // applyTargets bars the targets whose circuits let nothing through; the pool takes the others.
 func (b *breaker) applyTargets(x *flow.Exchange, next policy.Next) (*flow.Response, error) {
-	now := time.Now()
+	now, behind := time.Now(), len(x.Trail)
 	g := gate{breaker: b, x: x, before: x.Bars, at: now}
 	defer g.end()
 	g.bar()
@@ -138,7 +139,7 @@ func (b *breaker) applyTargets(x *flow.Exchange, next policy.Next) (*flow.Respon
 		x.Note("state", "not kept: too many circuits are open")
 		return response, err
 	}
-	t := trip{breaker: b, x: x, circuit: c, pass: g.take(c)}
+	t := trip{breaker: b, x: x, behind: behind, circuit: c, pass: g.take(c)}
 	return t.settle(response, err)
 }
 

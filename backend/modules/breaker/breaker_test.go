@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -65,9 +66,15 @@ type origin struct {
 }
 
 func (o *origin) next(x *flow.Exchange) (*flow.Response, error) {
-	o.calls++
-	x.Target = o.target
-	time.Sleep(o.slow) // virtual
+	return sent(x, o.target, func() (*flow.Response, error) {
+		o.calls++
+		time.Sleep(o.slow) // virtual
+		return o.answer()
+	})
+}
+
+// answer is the origin's, or that of a cell in its place.
+func (o *origin) answer() (*flow.Response, error) {
 	if o.status == 0 {
 		return nil, problem.New(o.kind, "Sending: it failed on purpose. Do nothing.")
 	}
@@ -76,6 +83,22 @@ func (o *origin) next(x *flow.Exchange) (*flow.Response, error) {
 		r.Body = o.body
 	}
 	return r, nil
+}
+
+// sent writes the step of a pool that has a server answer, as the engine does.
+func sent(x *flow.Exchange, target string, answer func() (*flow.Response, error)) (*flow.Response, error) {
+	step := x.Enter("upstream/shop", "upstream")
+	defer x.Resume(0)
+	x.Verdict(flow.Picked)
+	x.Target = target
+	r, err := answer()
+	switch {
+	case err != nil:
+		x.Trail[step].Verdict = flow.Failed
+	case r.Status >= 500:
+		x.Note("status", strconv.Itoa(r.Status))
+	}
+	return r, err
 }
 
 // ask sends n requests and returns the last exchange with what came of it.
@@ -160,6 +183,106 @@ func TestWhatSaysNothingAboutTheServerDoesNotCount(t *testing.T) {
 	stands(t, b, "closed")
 }
 
+// What cells behind the breaker answer in the place of a server.
+var inPlace = map[string]policy.Next{
+	"a hit": func(*flow.Exchange) (*flow.Response, error) { return (&origin{status: 200}).answer() },
+	"an answer of a mock, with a bad status": func(*flow.Exchange) (*flow.Response, error) {
+		return (&origin{status: 500}).answer()
+	},
+	"the failure of a fetch that another one waited for": func(*flow.Exchange) (*flow.Response, error) {
+		return (&origin{kind: problem.Terminated}).answer()
+	},
+	"what a cache still has, where the server did not answer": func(x *flow.Exchange) (*flow.Response, error) {
+		_, _ = (&origin{kind: problem.Terminated, target: "a:1"}).next(x)
+		return (&origin{status: 200}).answer()
+	},
+	"what a cache still has, where the server answered with a failure": func(x *flow.Exchange) (*flow.Response, error) {
+		_, _ = (&origin{status: 503, target: "a:1"}).next(x)
+		return (&origin{status: 200}).answer()
+	},
+}
+
+func TestWhatNoServerAnsweredHidesNothingAndOpensNothing(t *testing.T) {
+	for name, next := range inPlace {
+		for _, scope := range []string{"pool", "target"} {
+			t.Run(name+", by "+scope, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := policyOf(t, map[string]any{"minimum": int64(4), "scope": scope})
+					bad := &origin{status: 503, target: "a:1"}
+					ask(t, b, 50, next)
+					ask(t, b, 3, bad.next)
+					ask(t, b, 50, next)
+					if got := b.State().Summary; got != "closed" {
+						t.Fatalf("after three bad answers it is %s", got)
+					}
+					x, _, _ := ask(t, b, 1, bad.next)
+					if got, want := fact(x, "opened"), "status ratio 1.00 of 0.50 over 4"; got != want {
+						t.Errorf("it opened by %q, want %q", got, want)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestWhatNoServerAnsweredClosesNothing(t *testing.T) {
+	for name, next := range inPlace {
+		for _, recovery := range []string{"probes", "ramp"} {
+			t.Run(name+", with "+recovery, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := policyOf(t, map[string]any{"minimum": int64(1), "recovery": recovery, "open_for": "1s", "recover_for": "1s"})
+					ask(t, b, 1, (&origin{status: 503}).next)
+					time.Sleep(time.Second)
+					ask(t, b, 10, next)
+					time.Sleep(time.Second)
+					ask(t, b, 10, next)
+					stands(t, b, "recovering")
+					ask(t, b, 3, (&origin{status: 200}).next)
+					stands(t, b, "closed")
+				})
+			})
+		}
+	}
+}
+
+func TestWhatAServerHasPartInCounts(t *testing.T) {
+	for name, next := range map[string]policy.Next{
+		"a stored answer that it has said is good": func(x *flow.Exchange) (*flow.Response, error) {
+			_, _ = (&origin{status: 304}).next(x)
+			return (&origin{status: 200}).answer()
+		},
+		"the second attempt of a retry behind": func(x *flow.Exchange) (*flow.Response, error) {
+			_, _ = (&origin{status: 503}).next(x)
+			return (&origin{status: 200}).next(x)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := policyOf(t, map[string]any{"minimum": int64(4)})
+			ask(t, b, 3, next)
+			if x, _, _ := ask(t, b, 3, (&origin{status: 503}).next); fact(x, "opened") != "status ratio 0.50 of 0.50 over 6" {
+				t.Errorf("it is %s: %+v", b.State().Summary, x.Trail[0])
+			}
+		})
+	}
+}
+
+// A retry before the breaker has each attempt come by: what the one before asked is its own.
+func TestAnAttemptIsJudgedByWhatItAskedItself(t *testing.T) {
+	for _, scope := range []string{"pool", "target"} {
+		b := policyOf(t, map[string]any{"minimum": int64(2), "statuses": []any{"404"}, "scope": scope})
+		bad := &origin{status: 404, target: "a:1"}
+		x := exchange(t.Context())
+		for _, attempt := range []policy.Next{bad.next, inPlace["a hit"], inPlace["a hit"], inPlace["a hit"]} {
+			if _, err := b.Apply(x, attempt); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if x, _, _ := ask(t, b, 1, bad.next); fact(x, "opened") != "status ratio 1.00 of 0.50 over 2" {
+			t.Errorf("by %s it is %s: %+v", scope, b.State().Summary, x.Trail[0])
+		}
+	}
+}
+
 func TestProbesCloseItAndTheFirstBadOneOpensIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := policyOf(t, map[string]any{"recovery": "probes", "minimum": int64(2), "open_for": "5s"})
@@ -189,7 +312,9 @@ func TestNoMoreProbesThanWantedAreUnderWay(t *testing.T) {
 		ask(t, b, 1, (&origin{status: 500}).next)
 		time.Sleep(time.Second)
 		release := make(chan struct{})
-		slow := func(*flow.Exchange) (*flow.Response, error) { <-release; return flow.NewResponse(200, "", nil), nil }
+		slow := func(x *flow.Exchange) (*flow.Response, error) {
+			return sent(x, "a:1", func() (*flow.Response, error) { <-release; return flow.NewResponse(200, "", nil), nil })
+		}
 		for range 2 {
 			go func() { _, _ = b.Apply(exchange(t.Context()), slow) }()
 		}
@@ -226,9 +351,9 @@ func TestResultsOfAStateBeforeDoNotCount(t *testing.T) {
 		b := policyOf(t, map[string]any{"recovery": "probes", "minimum": int64(1), "open_for": "1s"})
 		release := make(chan struct{})
 		go func() {
-			_, _ = b.Apply(exchange(t.Context()), func(*flow.Exchange) (*flow.Response, error) {
+			_, _ = b.Apply(exchange(t.Context()), func(x *flow.Exchange) (*flow.Response, error) {
 				<-release
-				return nil, problem.New(problem.Terminated, "late")
+				return (&origin{kind: problem.Terminated}).next(x)
 			})
 		}()
 		synctest.Wait()
@@ -297,10 +422,13 @@ func BenchmarkClosed(b *testing.B) {
 				b.Fatal(err)
 			}
 			response := flow.NewResponse(200, "", nil)
-			next := func(x *flow.Exchange) (*flow.Response, error) { x.Target = "127.0.0.1:3000"; return response, nil }
+			next := func(x *flow.Exchange) (*flow.Response, error) {
+				return sent(x, "127.0.0.1:3000", func() (*flow.Response, error) { return response, nil })
+			}
 			x := exchange(context.Background())
 			b.ReportAllocs()
 			for b.Loop() {
+				x.Trail = x.Trail[:1]
 				x.Trail[0].Facts = x.Trail[0].Facts[:0]
 				if _, err := p.Apply(x, next); err != nil {
 					b.Fatal(err)

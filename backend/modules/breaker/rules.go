@@ -58,17 +58,45 @@ func parseStatuses(written string) (statuses, bool) {
 // result is what came of an exchange.
 type result struct{ failed, badStatus, slow bool }
 
-// resultOf is what came of x, which took so long until its answer began. counts is false where that
-// says nothing about the server: the client left, or the server was not asked.
-func (r *rules) resultOf(x *flow.Exchange, response *flow.Response, err error, took time.Duration) (out result, counts bool) {
+// resultOf is what came of x, which took so long until its answer began; behind are the steps of the
+// cells behind this one. counts is false where that says nothing about the server: the client left, or
+// the server was not asked, or it failed and a cell answered in its place.
+func (r *rules) resultOf(x *flow.Exchange, behind flow.Trail, response *flow.Response, err error, took time.Duration) (out result, counts bool) {
+	sent := lastSent(behind)
 	out.slow = r.slow > 0 && took > r.slow
 	if err == nil {
 		status := response.Status
 		out.badStatus = slices.ContainsFunc(r.statuses, func(s statuses) bool { return s.low <= status && status <= s.high })
-		return out, !response.Cut
+		return out, sent != nil && answeredBy(sent, status) && !response.Cut
 	}
 	out.failed = true
-	return out, serversFault(x, err)
+	return out, sent != nil && serversFault(x, err)
+}
+
+// lastSent is the step in which a server was asked last; nil where none was. What a cache, a limit or a
+// mock answers has no such step, and of those who wait for one fetch only the first has it.
+func lastSent(steps flow.Trail) *flow.Step {
+	for i := len(steps) - 1; i >= 0; i-- {
+		if steps[i].Module == "upstream" {
+			return &steps[i]
+		}
+	}
+	return nil
+}
+
+// answeredBy tells whether the server of a step gave the answer with that status. A 304 may become the
+// 200 of a cache, which the server has said is good; but a failure is told in the step, and is no success
+// where a cache makes it good.
+func answeredBy(sent *flow.Step, status int) bool {
+	if sent.Verdict != flow.Picked {
+		return false
+	}
+	for _, f := range sent.Facts {
+		if f.Name == "status" { // of a 5xx, by the engine
+			return f.Value == strconv.Itoa(status)
+		}
+	}
+	return true
 }
 
 // serversFault tells that an exchange failed by the server or the way to it.

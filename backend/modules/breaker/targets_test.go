@@ -14,9 +14,9 @@ import (
 // pool picks the first target that is not barred.
 func pool(down map[string]bool, targets ...string) policy.Next {
 	return func(x *flow.Exchange) (*flow.Response, error) {
+		good := func() (*flow.Response, error) { return flow.NewResponse(200, "", nil), nil }
 		if x.SendTo != "" {
-			x.Target = x.SendTo
-			return flow.NewResponse(200, "", nil), nil
+			return sent(x, x.SendTo, good)
 		}
 		var first time.Time
 	pick:
@@ -27,14 +27,14 @@ func pool(down map[string]bool, targets ...string) policy.Next {
 					continue pick
 				}
 			}
-			x.Target = target
 			if down[target] {
-				return nil, problem.New(problem.Refused, "Connecting: refused.")
+				return (&origin{kind: problem.Refused, target: target}).next(x)
 			}
-			return flow.NewResponse(200, "", nil), nil
+			return sent(x, target, good)
 		}
-		x.Target = ""
-		return nil, problem.New(problem.DestinationUnavailable, "All are barred.").After(time.Until(first))
+		return sent(x, "", func() (*flow.Response, error) {
+			return nil, problem.New(problem.DestinationUnavailable, "All are barred.").After(time.Until(first))
+		})
 	}
 }
 
