@@ -1,27 +1,51 @@
 package journey
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
+	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
-
-	"proxycache/backend/core"
 )
 
-// A story is a .txtar file: `config.toml`, then any number of `send`, `want` and `trail` sections.
-// `send` is a request as a person would write it; `want` is the status, the fields that must be there
-// and the body; `trail` is what each cell did. ORIGIN stands for a server that answers with what it
-// was sent, and PROXY for the proxy.
+// A story is a .txtar file: a sentence or two on what a user gets, then sections that are gone through in
+// order, against the real program over real sockets.
+//
+//   - config.toml: the configuration. A later one is put in force while the program runs.
+//   - send: a request as a person would write it, each on a connection of its own. "send 3" is the same
+//     request three times at once. "send &" does not wait for the answer: "await", which is empty, waits
+//     for the oldest of those, and what follows looks at it. Who is not awaited leaves when the story ends.
+//   - want: of the answer, the status, the fields that must be there and, behind a blank line, the body.
+//     (any) is whatever value, (none) is no such field, "~ REGEXP" matches. The status (none) is a
+//     connection that ended without an answer, and "(broken off)" the last line of a body that did not
+//     end. A want of 1xx is of the next interim answer; others are passed over.
+//   - trail: a line each step of the last exchange: the cell, what it did, and why.
+//   - facts: lines "CELL NAME VALUE" or "CELL NAME ~ REGEXP" that stand in that trail; (any) and (none) as above.
+//   - origin: what ORIGIN answers to the next request, once: a line "after 200ms" if it takes its time; then
+//     "hang up", "silent" (until the other side goes), or status, fields, blank line and body, of which
+//     "hang up in body" as the last line breaks off. What meets "hang up" on a connection that was used
+//     before is sent again by the pool. {0}, {-10s} and {+1h} in a field are HTTP dates so far
+//     from then. Date, Content-Length and the framing come by themselves where they are not written; "(none)"
+//     leaves a field out. An answer of 1xx is followed by the next one. When none is left, ORIGIN answers
+//     as the mirror does. One that is never asked for is a fault.
+//   - asked: what reached ORIGIN since the last asked: "METHOD /target" and then fields as in want, blank
+//     lines between requests; or "nothing".
+//   - health: lines "/path/health 503" or "/path/health 200 BODY": what ORIGIN answers to health checks from
+//     now on, which are requests whose path ends in /health, and the gRPC health protocol's. They are in no
+//     asked and take no origin; before they are answered 200, ok.
+//   - wait: a duration of at most 2s. "wait until": a line "CELL TEXT", until a line of what `proxycache
+//     cells CELL` says has the text; 5 s at most.
+//   - act: a line as behind `proxycache cells`, and lines with what its output must have.
+//   - cell: a cell, and lines with what one line each of what `proxycache cells CELL` says must have. A pool,
+//     "upstream/shop", is told by lines "TARGET is STATE: REASON", "TARGET was STATE: REASON" for each of its
+//     history, and "TARGET has weight 0.1 of 1, 0 in flight, 1 ejections".
+//
+// ORIGIN is the address of a server that answers with what it was sent, PORT its port, so that
+// a.localhost:PORT leads there, too; ORIGIN2 to ORIGIN9 are other addresses of it. PROXY is the proxy's, REDIS and MEMCACHED are those of servers of this machine that are
+// started where a story names them, and at DEAD nobody listens. DIR is a folder of the story's own.
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {
@@ -33,152 +57,158 @@ func TestStories(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			tell(t, file)
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, fault := range tell(t, file, text) {
+				t.Error(fault)
+			}
 		})
 	}
 }
 
-func tell(t *testing.T, file string) {
-	story, err := txtar.ParseFile(file)
-	if err != nil {
-		t.Fatal(err)
+// section is a part of a story.
+type section struct {
+	name string // "send 3"
+	text string // with the words replaced
+	line int    // of its name in the file
+}
+
+// lines are those of the text; the first of them is line 1 of the section.
+func (s section) lines() []string {
+	if s.text == "" {
+		return nil
 	}
-	origin := httptest.NewServer(http.HandlerFunc(mirror))
-	t.Cleanup(origin.Close)
-	var h *house
-	var answer *http.Response
-	var body string
-	sent := 0
-	for _, section := range story.Files {
-		text := strings.ReplaceAll(string(section.Data), "ORIGIN", strings.TrimPrefix(origin.URL, "http://"))
-		if h != nil {
-			text = strings.ReplaceAll(text, "PROXY", strings.TrimPrefix(h.proxy(), "http://"))
+	return strings.Split(strings.TrimSuffix(s.text, "\n"), "\n")
+}
+
+func sectionsOf(text []byte) (out []section) {
+	story := txtar.Parse(text)
+	line := 1 + strings.Count(string(story.Comment), "\n")
+	for _, f := range story.Files {
+		out = append(out, section{f.Name, string(f.Data), line})
+		line += 1 + strings.Count(string(f.Data), "\n")
+	}
+	return out
+}
+
+// misfit is what a story has wrong in a line of a section, counted from 1; 0 is the section's name.
+type misfit struct {
+	line int
+	text string
+}
+
+func (m misfit) Error() string { return m.text }
+
+func at(line int, format string, args ...any) error {
+	return misfit{line, fmt.Sprintf(format, args...)}
+}
+
+// telling is a story that is being gone through.
+type telling struct {
+	t     *testing.T
+	file  string
+	words *words
+	house *house // nil before the first config.toml
+	cells *cells
+
+	sent      int           // requests so far
+	last      []*exchange   // of the last send or await
+	unawaited [][]*exchange // the oldest first
+}
+
+// tell goes through a story and returns what is wrong, with file, line, exchange and section. It ends at
+// the first section that cannot be gone through.
+func tell(t *testing.T, file string, text []byte) (faults []string) {
+	t.Helper()
+	s := &telling{t: t, file: file, words: newWords(t)}
+	defer s.leave()
+	for _, one := range sectionsOf(text) {
+		one.text = s.words.replace(one.text)
+		err := s.step(one)
+		faults = append(faults, s.faultsOf(one, err)...)
+		if stopped, ok := errors.AsType[stop](err); ok {
+			return append(faults, s.faultOf(one, stopped.error))
 		}
-		switch section.Name {
-		case "config.toml":
-			h = openHouse(t, text)
-		case "send":
-			sent++
-			answer, body = send(t, h, text)
-		case "want":
-			compare(t, sent, text, answer, body)
-		case "trail":
-			if got := trail(h.finished("", sent)); got != text {
-				t.Errorf("trail of exchange %d:\n%s\nwant:\n%s", sent, got, text)
+	}
+	for _, line := range s.words.origin.unasked() {
+		faults = append(faults, fmt.Sprintf("%s:%d: exchange %d, origin: no request came that this is the answer to", file, line, s.sent))
+	}
+	return faults
+}
+
+// stop is an error after which nothing that follows makes sense.
+type stop struct{ error }
+
+func (s *telling) faultsOf(one section, err error) (out []string) {
+	if _, stopped := errors.AsType[stop](err); err == nil || stopped {
+		return nil
+	}
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, inner := range several.Unwrap() {
+			out = append(out, s.faultOf(one, inner))
+		}
+		return out
+	}
+	return []string{s.faultOf(one, err)}
+}
+
+func (s *telling) faultOf(one section, err error) string {
+	line := one.line
+	if m, ok := errors.AsType[misfit](err); ok {
+		line += m.line
+	}
+	return fmt.Sprintf("%s:%d: exchange %d, %s: %v", s.file, line, s.sent, one.name, err)
+}
+
+// step goes through one section.
+func (s *telling) step(one section) error {
+	name, rest, _ := strings.Cut(one.name, " ")
+	var known []string
+	for _, k := range s.known() {
+		if k.name == name && (rest == "" || k.more != nil && k.more(rest)) {
+			if k.running && s.house == nil {
+				return stop{fmt.Errorf("nothing runs yet: begin with config.toml")}
 			}
-		default:
-			t.Fatalf("%s has a section %q: write config.toml, send, want or trail", file, section.Name)
+			return k.do(one)
 		}
+		known = append(known, k.name)
+	}
+	return stop{fmt.Errorf("it is no section: write %s", strings.Join(known, ", "))}
+}
+
+// kind is a kind of section.
+type kind struct {
+	name    string
+	more    func(rest string) bool // what may stand behind the name; nil for nothing
+	running bool                   // the program must run
+	do      func(section) error
+}
+
+func (s *telling) known() []kind {
+	until := func(rest string) bool { return rest == "until" }
+	return []kind{
+		{"config.toml", nil, false, s.configure},
+		{"send", isSending, true, s.send},
+		{"await", nil, true, s.await},
+		{"want", nil, true, s.want},
+		{"trail", nil, true, s.trail},
+		{"facts", nil, true, s.facts},
+		{"origin", nil, false, s.origin},
+		{"asked", nil, true, s.asked},
+		{"health", nil, false, s.health},
+		{"wait", until, true, s.wait},
+		{"act", nil, true, s.act},
+		{"cell", nil, true, s.cell},
 	}
 }
 
-// mirror answers with what it was sent. The query asks for more: set=NAME:VALUE for a field, status=503
-// for a status, size=5000 for a body of that many bytes.
-func mirror(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain")
-	w.Header().Set("Server", "mirror")
-	wanted := r.URL.Query()
-	for _, field := range wanted["set"] {
-		name, value, _ := strings.Cut(field, ":")
-		w.Header().Set(name, value)
-	}
-	if status, err := strconv.Atoi(wanted.Get("status")); err == nil {
-		w.WriteHeader(status)
-	}
-	if size, err := strconv.Atoi(wanted.Get("size")); err == nil {
-		fmt.Fprint(w, strings.Repeat("x", size))
-		return
-	}
-	fmt.Fprintf(w, "%s %s\n", r.Method, r.RequestURI)
-	for _, name := range []string{"X-Env", "X-Request-Id", "Cookie", "Authorization"} {
-		if values := r.Header.Values(name); len(values) > 0 {
-			fmt.Fprintf(w, "%s: %s\n", name, strings.Join(values, ", "))
+// leave breaks off what was never awaited.
+func (s *telling) leave() {
+	for _, several := range s.unawaited {
+		for _, e := range several {
+			e.leave()
 		}
 	}
-	if len(body) > 0 {
-		fmt.Fprintf(w, "\n%s\n", body)
-	}
-}
-
-// send writes the request onto a connection of its own: what is in the story is what goes out.
-func send(t *testing.T, h *house, text string) (*http.Response, string) {
-	t.Helper()
-	head, body, _ := strings.Cut(text, "\n\n")
-	body = strings.TrimSuffix(body, "\n")
-	lines := strings.Split(strings.TrimSuffix(head, "\n"), "\n")
-	method, target, _ := strings.Cut(lines[0], " ")
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", method, target)
-	if u, err := url.Parse(target); err == nil && u.Host != "" {
-		fmt.Fprintf(&b, "Host: %s\r\n", u.Host)
-	}
-	for _, line := range lines[1:] {
-		b.WriteString(line + "\r\n")
-	}
-	if body != "" {
-		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
-	}
-	b.WriteString("Connection: close\r\n\r\n" + body)
-	c, err := net.Dial("tcp", strings.TrimPrefix(h.proxy(), "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := io.WriteString(c, b.String()); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
-	if err != nil {
-		t.Fatalf("%s %s: %v", method, target, err)
-	}
-	got, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatalf("%s %s: %v", method, target, err)
-	}
-	return answer, string(got)
-}
-
-func compare(t *testing.T, sent int, want string, answer *http.Response, body string) {
-	t.Helper()
-	if answer == nil {
-		t.Fatal("a want comes behind a send")
-	}
-	head, wantBody, hasBody := strings.Cut(want, "\n\n")
-	lines := strings.Split(strings.TrimSuffix(head, "\n"), "\n")
-	if got := fmt.Sprint(answer.StatusCode); got != lines[0] {
-		t.Errorf("exchange %d: status %s, want %s\n%s", sent, got, lines[0], body)
-	}
-	for _, line := range lines[1:] {
-		name, value, _ := strings.Cut(line, ":")
-		value = strings.TrimSpace(value)
-		got, there := answer.Header[http.CanonicalHeaderKey(name)]
-		switch {
-		case value == "(none)" && there:
-			t.Errorf("exchange %d: %s is %q, want none", sent, name, got)
-		case value == "(any)" && there, value == "(none)":
-		case strings.Join(got, ", ") != value:
-			t.Errorf("exchange %d: %s is %q, want %q", sent, name, strings.Join(got, ", "), value)
-		}
-	}
-	if hasBody && strings.TrimSuffix(body, "\n") != strings.TrimSuffix(wantBody, "\n") {
-		t.Errorf("exchange %d: body\n%s\nwant\n%s", sent, body, wantBody)
-	}
-}
-
-// trail is one line a step: the cell, and what it did.
-func trail(x core.Exchange) string {
-	var b strings.Builder
-	for _, s := range x.Steps {
-		fmt.Fprintf(&b, "%s %s", s.Cell, s.Verdict)
-		if s.Why != "" {
-			fmt.Fprintf(&b, ", %s", s.Why)
-		}
-		b.WriteByte('\n')
-	}
-	return b.String()
 }
