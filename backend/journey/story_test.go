@@ -27,9 +27,9 @@ import (
 //   - origin: what ORIGIN answers to the next request, once: a line "after 200ms" if it takes its time; then
 //     "hang up", "silent" (until the other side goes), or status, fields, blank line and body, of which
 //     "hang up in body" as the last line breaks off. What meets "hang up" on a connection that was used
-//     before is sent again by the pool. {0}, {-10s} and {+1h} in a field are HTTP dates so far
-//     from then. Date, Content-Length and the framing come by themselves where they are not written; "(none)"
-//     leaves a field out. An answer of 1xx is followed by the next one. When none is left, ORIGIN answers
+//     before is sent again by the pool. {0}, {-10s} and {+1h} in a field are HTTP dates so far from then.
+//     Date, Content-Length and the framing come by themselves where they are not written; "(none)" leaves a
+//     field out. An answer of 1xx is followed by the next one. When none is left, ORIGIN answers
 //     as the mirror does. One that is never asked for is a fault.
 //   - asked: what reached ORIGIN since the last asked: "METHOD /target" and then fields as in want, blank
 //     lines between requests; or "nothing".
@@ -44,8 +44,9 @@ import (
 //     history, and "TARGET has weight 0.1 of 1, 0 in flight, 1 ejections".
 //
 // ORIGIN is the address of a server that answers with what it was sent, PORT its port, so that
-// a.localhost:PORT leads there, too; ORIGIN2 to ORIGIN9 are other addresses of it. PROXY is the proxy's, REDIS and MEMCACHED are those of servers of this machine that are
-// started where a story names them, and at DEAD nobody listens. DIR is a folder of the story's own.
+// a.localhost:PORT leads there, too; ORIGIN2 to ORIGIN9 are other addresses of it. PROXY is the proxy's,
+// REDIS and MEMCACHED are those of servers of this machine that are started where a story names them, and
+// at DEAD nobody listens. DIR is a folder of the story's own.
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {
