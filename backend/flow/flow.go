@@ -190,7 +190,7 @@ type Exchange struct {
 
 	Route    string    // the route's name; "" where none took it
 	Upstream string    // the pool's name; "" in a forward door without a route
-	Target   string    // the address it was sent to, "127.0.0.1:3000"; "" where nothing was sent
+	Target   string    // what it was sent to, "127.0.0.1:3000", with the path of the target's URL behind it; "" where nothing was sent
 	Mocked   bool      // a mock answered
 	Sent     bool      // bytes of the request have left for Target
 	Lenient  Tolerance // what the route lets pass in heads, the response's too
@@ -216,8 +216,8 @@ type Exchange struct {
 
 	origin *Exchange     // of a fork
 	joined time.Duration // that the forks took
-	facts  []Fact    // room for those of Trail
-	noted  int       // facts for which room was made
+	facts  []Fact        // room for those of Trail
+	noted  int           // facts for which room was made
 	owned  []Releaser
 }
 

@@ -53,9 +53,9 @@ func (p *Pool) targetOf(written Target, o Options) (*target, error) {
 
 // seat makes t one that can be picked.
 func (p *Pool) seat(t *target, i int, written Target) {
-	t.member = newMember(written, i, t.shown+t.base)
+	t.member = newMember(written, i, t.shown)
 	if p.balance.sticky != nil {
-		t.token = p.balance.sticky.token(t.shown + t.base)
+		t.token = p.balance.sticky.token(t.shown)
 	}
 	t.condition.tallies = make([]tally, len(p.checks))
 	p.balance.enter(t)

@@ -89,7 +89,7 @@ func (p *Pool) membersOf(i int, s seat, ips []netip.Addr, before []*target) (out
 func (p *Pool) memberAt(i int, s seat, host string) *target {
 	t := &target{origin: origin{s.named.scheme, host, s.named.port, s.named.host}, field: s.named.field, base: s.named.base}
 	t.address = net.JoinHostPort(host, t.port)
-	t.shown = t.address
+	t.shown = t.address + t.base
 	p.seat(t, i, s.written)
 	t.site = p.lines.atName(t.origin, s.named.site.names)
 	return t

@@ -140,7 +140,7 @@ func TestPlainRequestsAreGivenToAnHTTPProxyWhole(t *testing.T) {
 		if body := read(t, send(t, p, x)); body != "absolute http://app.test:81/base/a?b" {
 			t.Errorf("answered %q", body)
 		}
-		if x.Target != "app.test:81" || x.TargetConn.Remote != address || x.TargetConn.Reused != (i > 0) {
+		if x.Target != "app.test:81/base" || x.TargetConn.Remote != address || x.TargetConn.Reused != (i > 0) {
 			t.Errorf("sent to %q by %+v", x.Target, x.TargetConn)
 		}
 		if told := fact(x, "proxy"); i == 0 && told != "http://"+address {

@@ -98,7 +98,7 @@ func TestHTTP2InTheClearIsSpokenWithoutAsking(t *testing.T) {
 		if body := read(t, r); body != "POST /base/x shop.localhost HTTP/2.0 false body" || r.Proto != "HTTP/2.0" {
 			t.Errorf("answered %q by %s", body, r.Proto)
 		}
-		if c := x.TargetConn; c.TLS != nil || c.Reused != (i > 0) || c.Remote != address || x.Target != address {
+		if c := x.TargetConn; c.TLS != nil || c.Reused != (i > 0) || c.Remote != address || x.Target != address+"/base" {
 			t.Errorf("sent to %q by %+v", x.Target, c)
 		}
 	}

@@ -130,9 +130,9 @@ func parseTarget(text string) (t target, why string) {
 		return t, "the port goes from 1 to 65535"
 	}
 	t.address = t.origin.address()
-	t.shown = t.address
 	t.field = u.Host
 	t.base = strings.TrimRight(u.EscapedPath(), "/")
+	t.shown = t.address + t.base
 	return t, ""
 }
 

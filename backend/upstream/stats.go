@@ -94,9 +94,11 @@ type TargetStats struct {
 
 // Stats reads the figures of the pool.
 func (p *Pool) Stats() Stats {
-	shown, targets := map[origin]string{}, p.targets()
+	shown, targets := map[origin][]string{}, p.targets()
 	for _, t := range targets {
-		shown[t.origin] = t.shown
+		if !slices.Contains(shown[t.origin], t.shown) {
+			shown[t.origin] = append(shown[t.origin], t.shown)
+		}
 	}
 	all := p.lines.stats(shown)
 	if !p.forward {
@@ -146,26 +148,33 @@ func (b *balance) tell(all *Stats) {
 	}
 }
 
-// stats gathers the figures by address: a host that is asked by http and by a tunnel is one.
-func (l *lines) stats(shown map[origin]string) Stats {
+// stats gathers the figures by address: a host that is asked by http and by a tunnel is one. Targets
+// that share their connections, because they differ in their path alone, have the same figures of these.
+func (l *lines) stats(shown map[origin][]string) Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := Stats{Usage: l.forgotten, Targets: []TargetStats{}}
 	index := map[string]int{}
 	for o, s := range l.sites {
-		u, address := s.usage(), cmp.Or(shown[o], o.address())
+		u := s.usage()
 		all.Usage.add(u)
-		i, known := index[address]
-		if !known {
-			i = len(all.Targets)
-			index[address] = i
-			all.Targets = append(all.Targets, TargetStats{Address: address})
+		names := shown[o]
+		if len(names) == 0 {
+			names = []string{o.address()}
 		}
-		t := &all.Targets[i]
-		t.Usage.add(u)
-		t.busy += max(0, u.Open-u.Idle-s.sharedInUse()) + u.Streams
-		if s.used.After(t.used) {
-			t.used = s.used
+		for _, address := range names {
+			i, known := index[address]
+			if !known {
+				i = len(all.Targets)
+				index[address] = i
+				all.Targets = append(all.Targets, TargetStats{Address: address})
+			}
+			t := &all.Targets[i]
+			t.Usage.add(u)
+			t.busy += max(0, u.Open-u.Idle-s.sharedInUse()) + u.Streams
+			if s.used.After(t.used) {
+				t.used = s.used
+			}
 		}
 	}
 	return all

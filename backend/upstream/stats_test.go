@@ -65,6 +65,32 @@ func TestHTTP2ConnectionsAndTheirStreamsAreCounted(t *testing.T) {
 	}
 }
 
+func TestTargetsOfOneServerAreToldApartByTheirPath(t *testing.T) {
+	address := serve(t, echoing)
+	two := settings("http://"+address+"/a", "http://"+address+"/b/")
+	two.Targets[1].State = "drain"
+	p := open(t, two, Options{})
+	x := ask(t, "GET", "/")
+	_ = read(t, send(t, p, x))
+	all := p.Stats()
+	if x.Target != address+"/a" || len(all.Targets) != 2 || all.Opened != 1 {
+		t.Fatalf("sent to %s: %+v", x.Target, all)
+	}
+	for i, want := range []struct {
+		address string
+		state   State
+	}{{address + "/a", Healthy}, {address + "/b", Draining}} {
+		if got := all.Targets[i]; got.Address != want.address || got.State != want.state || got.Opened != 1 {
+			t.Errorf("%s is %s, with %d connections: want %+v", got.Address, got.State, got.Opened, want)
+		}
+	}
+	barred := ask(t, "GET", "/")
+	barred.Bars = []flow.Bar{{Target: address + "/b", Why: "its breaker is open"}}
+	if r := send(t, p, barred); r.Status != 200 {
+		t.Errorf("the other one is barred, and this answers %d", r.Status)
+	}
+}
+
 func TestWhatFailsIsCountedByItsKind(t *testing.T) {
 	says := func(text string) string {
 		return "http://" + serve(t, func(p *peer) {

@@ -53,7 +53,7 @@ func (o origin) serverName() string {
 type target struct {
 	origin
 	address string // host:port, or unix:/path
-	shown   string // what exchanges and figures call it: its address, or "demo"
+	shown   string // what exchanges and figures call it: its address with its base, or "demo"
 	field   string // what host = "upstream" sends: as written, host[:port]
 	base    string // what stands before every path: "/base", or ""
 	site    *site

@@ -428,7 +428,7 @@ export type Health = 'healthy' | 'unhealthy' | 'ejected' | 'draining' | 'off' | 
 
 /** TargetFigure is how one target of a pool stands. */
 export interface TargetFigure {
-  target: string; // "127.0.0.1:3000", as exchanges name it in sentTo
+  target: string; // "127.0.0.1:3000/base", as exchanges name it in sentTo
   connections: Connections;
   state: Health;
   reason: string; // why it is in that state; "" when there is nothing to say

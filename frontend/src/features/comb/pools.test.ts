@@ -5,7 +5,7 @@ import { config, connections, exchange, row } from '../../api/fakedata';
 import HexCell from './HexCell.svelte';
 import { connectionsText, faultsText, unverified } from './pools';
 import { scene, type Material } from './scene';
-import { addressOf } from './targets';
+import { addressOf, shortAddress } from './targets';
 
 const shop = (): Document => config().document;
 
@@ -60,4 +60,6 @@ it('targets are named as figures name them', () => {
   expect(addressOf('unix:///run/app.sock')).toBe('unix:/run/app.sock');
   expect(addressOf('h2c://app.test:50051')).toBe('app.test:50051');
   expect(addressOf('https://app.test')).toBe('app.test:443');
+  expect(addressOf('http://127.0.0.1:3000/a/b/')).toBe('127.0.0.1:3000/a/b');
+  expect(shortAddress('127.0.0.1:3000/a/b')).toBe(':3000/a/b');
 });

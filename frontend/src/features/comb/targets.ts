@@ -107,7 +107,7 @@ export function addressOf(url: string): string {
   if (url.startsWith('unix:')) return url.replace(/^unix:\/\/(?=\/)/, 'unix:');
   try {
     const u = new URL(url);
-    return `${u.hostname}:${u.port || (u.protocol === 'https:' ? '443' : '80')}`;
+    return `${u.hostname}:${u.port || (u.protocol === 'https:' ? '443' : '80')}${u.pathname.replace(/\/+$/, '')}`;
   } catch {
     return url;
   }
@@ -115,8 +115,8 @@ export function addressOf(url: string): string {
 
 /** Local addresses are told by their port. */
 export const shortAddress = (address: string) => {
-  const local = /^(localhost|127\.0\.0\.1|\[::1\]):(\d+)$/.exec(address);
+  const local = /^(?:localhost|127\.0\.0\.1|\[::1\]):(\d+(?:\/.*)?)$/.exec(address);
   if (address.startsWith('unix:')) return address.slice(address.lastIndexOf('/') + 1);
-  return local ? `:${local[2]}` : address === 'demo' ? 'Demo API' : address;
+  return local ? `:${local[1]}` : address === 'demo' ? 'Demo API' : address;
 };
 
