@@ -23,12 +23,13 @@ import (
 func (p Program) cells(f *flags) *cobra.Command {
 	var ui string
 	c := &cobra.Command{
-		Use: "cells [CELL [ACTION [NAME=VALUE]…]]", Short: "Show the cells of a running Proxycache that have a state, and act on them",
+		Use: "cells [CELL [ACTION [NAME=VALUE]…]]", Short: "Show the cells and pools of a running Proxycache that have a state, and act on them",
 		Long: `Asks the Proxycache that "proxycache serve" runs on this machine. Without arguments it lists the cells
-that have a state: caches, limits, breakers. With a cell it shows the cell's figures and actions; with
-an action it does that.`,
+that have a state (caches, limits, breakers) and the pools. With a cell it shows the cell's figures and
+actions, with a pool how its targets stand and why; with an action it does that.`,
 		Example: `  proxycache cells
   proxycache cells shop-api/cache
+  proxycache cells upstream/shop
   proxycache cells shop-api/cache purge tag=products`,
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := f.options(p)
@@ -52,19 +53,37 @@ func (p Program) showCells(ctx context.Context, door remote, only []string) erro
 	if err := door.call(ctx, "cells", nil, &cells); err != nil {
 		return err
 	}
+	pools, err := door.pools(ctx)
+	if err != nil {
+		return err
+	}
 	if len(only) == 0 {
-		w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
-		for _, c := range cells {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", c.Cell, c.Level, c.Summary)
-		}
-		return w.Flush()
+		return p.listCells(cells, pools)
 	}
 	for _, c := range cells {
 		if c.Cell == only[0] {
 			return p.showCell(c)
 		}
 	}
-	return problem.New(problem.NotFound, "Showing the cell %q: no running cell of that name has a state. See `proxycache cells`.", only[0])
+	for _, pool := range pools {
+		if only[0] == poolPrefix+pool.Pool {
+			showPool(p.Out, pool)
+			return nil
+		}
+	}
+	return problem.New(problem.NotFound, "Showing the cell %q: no running cell or pool of that name has a state. See `proxycache cells`.", only[0])
+}
+
+func (p Program) listCells(cells []core.CellState, pools []core.PoolFigure) error {
+	w := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
+	for _, c := range cells {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", c.Cell, c.Level, c.Summary)
+	}
+	for _, pool := range pools {
+		level, summary := standing(pool)
+		fmt.Fprintf(w, "%s%s\t%s\t%s\n", poolPrefix, pool.Pool, level, summary)
+	}
+	return w.Flush()
 }
 
 func (p Program) showCell(c core.CellState) error {

@@ -18,7 +18,7 @@ import (
 func running(t *testing.T) (dir, ui string) {
 	t.Helper()
 	dir = t.TempDir()
-	text := "version = 1\n[[listen]]\naddress = \"127.0.0.1:0\"\naccept = [\"reverse\"]\n[[routes]]\nname = \"all\"\n[[routes.cells]]\nuse = \"ratelimit\"\nlimit = 1\n[[routes.cells]]\nuse = \"mock\"\n"
+	text := "version = 1\n[[listen]]\naddress = \"127.0.0.1:0\"\naccept = [\"reverse\"]\n[upstreams.shop]\ntargets = [{ url = \"http://127.0.0.1:1\" }, { url = \"http://127.0.0.1:1/old\", state = \"off\" }]\n[[routes]]\nname = \"all\"\n[[routes.cells]]\nuse = \"ratelimit\"\nlimit = 1\n[[routes.cells]]\nuse = \"mock\"\n"
 	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +55,9 @@ func TestCellsOfARunningProxycache(t *testing.T) {
 		{"all", nil, Good, "all/ratelimit  calm", ""},
 		{"one, with its figures", []string{"all/ratelimit"}, Good, "limited_total", ""},
 		{"and its actions", []string{"all/ratelimit"}, Good, "reset [", ""},
+		{"the pools, too", nil, Good, "upstream/shop  warn  1 of 2 targets can be asked", ""},
+		{"one of them", []string{"upstream/shop"}, Good, "127.0.0.1:1/old is off: ", ""},
+		{"a pool that is not there", []string{"upstream/other"}, Failed, "", `"upstream/other"`},
 		{"an action", []string{"all/ratelimit", "reset"}, Good, ".", ""},
 		{"a cell that is not there", []string{"all/cache"}, Failed, "", `"all/cache"`},
 		{"an action of a cell without", []string{"all/mock", "reset"}, Failed, "", `module "mock" has no actions`},

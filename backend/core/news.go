@@ -96,12 +96,12 @@ func encoded[T Figures | Status](v T) []byte {
 	return text
 }
 
-// Figures are the live numbers of the comb as of the last second.
+// Figures are the live numbers of the comb: the pools as they stand, the others as of the last second.
 func (c *Core) Figures(context.Context, Nothing) (Figures, error) {
 	c.meters.mu.Lock()
 	defer c.meters.mu.Unlock()
 	f := c.meters.figures
-	f.Cells, f.Routes, f.Pools = append([]Figure{}, f.Cells...), append([]RouteFigure{}, f.Routes...), append([]PoolFigure{}, f.Pools...)
+	f.Cells, f.Routes, f.Pools = append([]Figure{}, f.Cells...), append([]RouteFigure{}, f.Routes...), toPools(c.engine.Pools())
 	f.States, f.Latencies = append([]CellMood{}, f.States...), append([]Latency{}, f.Latencies...)
 	return f, nil
 }

@@ -13,7 +13,6 @@ import (
 
 	"proxycache/backend/admin"
 	"proxycache/backend/cli"
-	"proxycache/backend/core"
 )
 
 // cells asks the running program for its cells as a person does in a terminal. The interface is opened
@@ -60,10 +59,6 @@ func (c *cells) command(args ...string) (string, error) {
 
 // lines are what is told of a cell or a pool, with single blanks.
 func (c *cells) lines(name string) (out []string, err error) {
-	pool, isPool := strings.CutPrefix(name, "upstream/")
-	if isPool {
-		return c.pool(pool)
-	}
 	text, err := c.command(name)
 	for line := range strings.Lines(text) {
 		out = append(out, single(line))
@@ -72,35 +67,6 @@ func (c *cells) lines(name string) (out []string, err error) {
 }
 
 func single(line string) string { return strings.Join(strings.Fields(line), " ") }
-
-// pool is what the window shows of the targets of a pool, which is as of the last second.
-func (c *cells) pool(name string) (out []string, err error) {
-	figures, err := c.house.Figures(c.house.t.Context(), core.Nothing{})
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range figures.Pools {
-		if p.Pool != name {
-			continue
-		}
-		for _, t := range p.Targets {
-			out = append(out, targetLines(t)...)
-		}
-	}
-	return out, nil
-}
-
-func targetLines(t core.TargetFigure) []string {
-	out := []string{single(fmt.Sprintf("%s is %s: %s", t.Target, t.State, t.Reason))}
-	for _, change := range t.History {
-		out = append(out, single(fmt.Sprintf("%s was %s: %s", t.Target, change.State, change.Reason)))
-	}
-	numbers := fmt.Sprintf("%s has weight %.3g of %d, %d in flight, %d ejections", t.Target, t.EffectiveWeight, t.Weight, t.InFlight, t.Ejections)
-	if t.Backup {
-		numbers += ", backup"
-	}
-	return append(out, numbers)
-}
 
 func (s *telling) cell(one section) error {
 	lines := one.lines()

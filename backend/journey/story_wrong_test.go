@@ -38,7 +38,7 @@ func TestAWrongStoryFails(t *testing.T) {
 		{"a cell", "-- cell --\nshop/ratelimit\nlimited_total 0\nlimited_total 17\n", []string{`:21: exchange 1, cell: no line of shop/ratelimit has "limited_total 17"`}},
 		{"a cell that is not there", "-- cell --\nshop/cache\nx\n", []string{`:18: exchange 1, cell: proxycache: Showing the cell "shop/cache"`}},
 		{"a pool", "-- cell --\nupstream/mirror\nis on holiday\n", []string{`:20: exchange 1, cell: no line of upstream/mirror has "is on holiday"`}},
-		{"a pool that is not there", "-- cell --\nupstream/none\nx\n", []string{`:20: exchange 1, cell: no line of upstream/none has "x"`}},
+		{"a pool that is not there", "-- cell --\nupstream/none\nx\n", []string{":18: exchange 1, cell: proxycache: Showing the cell \"upstream/none\": no running cell or pool of that name has a state. See `proxycache cells`."}},
 		{"an action", "-- act --\nshop/ratelimit reset\nnothing of the kind\n", []string{`:20: exchange 1, act: "nothing of the kind" is not in`}},
 		{"an action that is not there", "-- act --\nshop/ratelimit explode\n", []string{`:19: exchange 1, act: proxycache: `}},
 		{"another configuration", "-- config.toml --\n[[routes]]\nname = 7\n", []string{":18: exchange 1, config.toml: the configuration is wrong: "}},
