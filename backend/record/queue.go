@@ -42,9 +42,10 @@ func (i *item) weight() int64 {
 // queue is guarded by the recorder's mu.
 type queue struct {
 	items   []item
-	bytes   int64 // of items and of the batch that is being saved
-	failing bool  // the last attempt to save failed
-	ending  bool  // nothing comes any more
+	spare   []item // room for the next ones
+	bytes   int64  // of items and of the batch that is being saved
+	failing bool   // the last attempt to save failed
+	ending  bool   // nothing comes any more
 	space   sync.Cond
 	some    chan struct{} // an item is there
 	full    chan struct{} // there is enough for a batch
@@ -138,6 +139,7 @@ func (r *Recorder) write(ctx context.Context) {
 			return
 		}
 		r.save(ctx, batch)
+		r.reuse(batch)
 	}
 }
 
@@ -160,7 +162,7 @@ func (r *Recorder) take() ([]item, bool) {
 		signal(q.some)
 		signal(q.full)
 	} else {
-		q.items = nil
+		q.items, q.spare = q.spare, nil
 	}
 	return batch, n > 0 || !q.ending
 }
@@ -296,4 +298,11 @@ func (r *Recorder) release(batch []item) {
 	}
 	r.queue.space.Broadcast()
 	clear(batch)
+}
+
+// reuse keeps the room of a batch that is over.
+func (r *Recorder) reuse(batch []item) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queue.spare = batch[:0]
 }

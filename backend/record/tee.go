@@ -177,14 +177,12 @@ func (c *content) sum() string {
 	if c.kept == 0 {
 		return ""
 	}
-	var sum [sha256.Size]byte
-	if c.hash == nil {
-		sum = sha256.Sum256(c.Rest)
-	} else {
+	if c.hash != nil {
 		c.hash.Write(c.Rest)
-		c.hash.Sum(sum[:0])
+		return hex.EncodeToString(c.hash.Sum(nil))
 	}
-	var digits [2 * sha256.Size]byte
+	sum := sha256.Sum256(c.Rest)
+	var digits [2 * len(sum)]byte
 	hex.Encode(digits[:], sum[:])
 	return string(digits[:])
 }

@@ -19,6 +19,7 @@ const (
 	chunkWindow = ChunkSize // of the compression
 	chunksABody = 1 << 20   // so a kept body has at most 64 GiB
 	worthCoding = 4 << 10   // shorter chunks are kept as they are
+	usualRest   = 512       // about what appendRest makes of an exchange
 )
 
 // Batch is what one transaction keeps.
@@ -88,7 +89,7 @@ func (s *Store) encode(b *Batch) encoded {
 	for i, p := range b.Parts {
 		e.parts[i] = s.encodeChunk(p.Bytes)
 	}
-	var room []byte // one piece of memory for many small fields
+	room := make([]byte, 0, usualRest*len(b.Entries)) // one piece of memory for many small fields
 	for i, entry := range b.Entries {
 		start := len(room)
 		room = appendRest(room, entry.Record)
