@@ -3,6 +3,7 @@ package cachestore
 import (
 	"errors"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,7 +11,19 @@ import (
 // errNoRoom ends a body that turned out larger than what can be given to it.
 var errNoRoom = errors.New("storing a response: its body is larger than the cache has room for")
 
-// memory keeps responses in this process. What it holds, what is being written and what is read after it
+// NoRoom tells whether err says that a response was not stored for want of room and of nothing else, which
+// is no failure of the store.
+func NoRoom(err error) bool {
+	switch e := err.(type) {
+	case interface{ Unwrap() []error }: // of several tiers
+		return !slices.ContainsFunc(e.Unwrap(), func(one error) bool { return !NoRoom(one) })
+	case interface{ Unwrap() error }:
+		return NoRoom(e.Unwrap())
+	}
+	return err == errNoRoom
+}
+
+// memory keeps responses in this process. What it holds, what is on its way in and what is read after it
 // was let go never come to more than capacity together.
 type memory struct {
 	seed maphash.Seed
@@ -18,9 +31,12 @@ type memory struct {
 	mu       sync.Mutex
 	capacity int64
 	used     int64 // by entries that can be found
-	writing  int64 // by bodies that are being written
+	placed   int64 // by bodies on their way in that others have left for already
+	sized    int64 // by others on their way in whose size is known
+	growing  int64 // by those of which only the end will tell
 	pinned   int64 // by entries that were let go and are still read
 	evicted  int64
+	measured [128]measured // by hash
 	entries  map[string]*entry
 	all      []*entry // the same in no order, for walks in pieces
 	urls     index
@@ -30,17 +46,13 @@ type memory struct {
 }
 
 // NewMemory is a store of at most capacity bytes in this process's memory, bookkeeping included. What
-// stays when it is full is decided by W-TinyLFU. One response can have half of it.
+// stays when it is full is decided by W-TinyLFU. One response can have half of it. Where its size is not
+// known it takes what is free and pushes nothing out, for it may still grow beyond that half; where that
+// is not enough its size is learned, and counts when it comes the next time.
 func NewMemory(capacity int64) Store {
 	m := &memory{seed: maphash.MakeSeed(), capacity: capacity, entries: map[string]*entry{}, urls: index{}, tags: index{}}
 	m.ranks.bound(m.room())
 	return m
-}
-
-// room is what entries may have together. A sixteenth is kept free for bodies on their way in, so that
-// one that comes does not push out another before the two were compared.
-func (m *memory) room() int64 {
-	return m.capacity - max(m.capacity/16, m.writing+m.pinned)
 }
 
 func (m *memory) Get(key string) (*Object, error) {
@@ -63,92 +75,37 @@ func (m *memory) Get(key string) (*Object, error) {
 	return &out.Object, nil
 }
 
-func (m *memory) Put(r *Response, size int64) (Writer, error) {
-	w := &memoryWriter{store: m, response: r}
-	if size < 0 {
-		return w, nil
-	}
-	if !m.reserve(size + overhead(r)) {
-		return nil, nil
-	}
-	w.reserved = size + overhead(r)
-	w.body = make([]byte, 0, size)
-	return w, nil
-}
-
-// reserve makes room for n more bytes that are on their way in. All that is on its way, and what is read
-// after it was let go, can have half the store.
-func (m *memory) reserve(n int64) bool {
+// add puts e in the place of what is under its key, and gives back what w has; false where there is no
+// room for it.
+func (m *memory) add(e *entry, w *memoryWriter) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed || m.writing+m.pinned+n > m.capacity/2 {
+	m.giveBack(w)
+	m.ranks.bound(m.room())
+	wanted := !m.closed && !dropped(e.response, time.Now())
+	if wanted && m.large(e.cost) && !m.admit(e.response.Key, e.hash, e.cost) {
+		m.ranks.popularity.add(e.hash)
 		return false
 	}
-	m.writing += n
-	m.shrink(nil)
-	return true
-}
-
-// Resize changes the capacity. Bodies that are on their way in, or still read, keep their room.
-func (m *memory) Resize(capacity int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.capacity = capacity
-	m.ranks.bound(m.room())
-	m.shrink(nil)
-}
-
-// largest is how much one response can have.
-func (m *memory) largest() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.capacity / 2
-}
-
-func (m *memory) release(n int64) {
-	m.mu.Lock()
-	m.writing -= n
-	m.mu.Unlock()
-}
-
-// shrink lets entries go until the others fit. The newcomer, if there is one, stays only where it was
-// asked for more often than those that would have to leave for it.
-func (m *memory) shrink(newcomer *entry) {
-	if m.used <= m.room() {
-		return
-	}
-	now := time.Now()
-	for m.used > m.room() {
-		e := m.ranks.victim(newcomer, now)
-		if e == nil {
-			return
-		}
-		m.remove(e)
-		m.evicted++
-	}
-}
-
-// add puts e in the place of what is under its key.
-func (m *memory) add(e *entry, reserved int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.writing -= reserved
+	m.forget(e.hash)
 	if old := m.entries[e.response.Key]; old != nil {
 		m.remove(old)
 	}
-	if m.closed || dropped(e.response, time.Now()) {
-		return
+	if !wanted {
+		return true
 	}
-	e.hash = maphash.String(m.seed, e.response.Key)
 	m.entries[e.response.Key] = e
 	e.at = len(m.all)
 	m.all = append(m.all, e)
 	m.mention(e)
 	m.used += e.cost
-	m.ranks.bound(m.room())
 	m.ranks.grow(len(m.all))
 	candidate := m.ranks.add(e)
+	if candidate == e { // it was admitted
+		candidate = nil
+	}
 	m.shrink(candidate)
+	return true
 }
 
 func (m *memory) Update(r, was *Response) error {
@@ -171,7 +128,7 @@ func (m *memory) Update(r, was *Response) error {
 // exchange gives e another response, and keeps its body and rank.
 func (m *memory) exchange(e *entry, r *Response) {
 	m.unmention(e)
-	cost := overhead(r) + int64(cap(e.body))
+	cost := e.cost - overhead(e.response) + overhead(r)
 	m.used += cost - e.cost
 	m.ranks.resize(e, cost)
 	e.response, e.cost = r, cost
@@ -218,7 +175,7 @@ func (m *memory) settle(e *entry) {
 func (m *memory) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return Stats{Entries: int64(len(m.all)), Bytes: m.used + m.writing + m.pinned, Capacity: m.capacity, Evicted: m.evicted}
+	return Stats{Entries: int64(len(m.all)), Bytes: m.used + m.passing(), Capacity: m.capacity, Evicted: m.evicted}
 }
 
 // Close lets everything go. Nothing can be stored afterwards.

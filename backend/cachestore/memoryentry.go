@@ -12,8 +12,10 @@ import (
 // change.
 type entry struct {
 	response *Response
-	body     []byte
-	cost     int64 // bytes, bookkeeping included
+	body     []byte   // all of it, or the first piece
+	rest     [][]byte // what is behind that, in whole pieces but for the last
+	size     int64    // of body and rest
+	cost     int64    // bytes, bookkeeping included
 	hash     uint64
 	at       int // in memory.all
 	url      mention
@@ -35,17 +37,35 @@ type lent struct {
 	closed atomic.Bool
 }
 
-func (l *lent) Size() int64 { return int64(len(l.entry.body)) }
+func (l *lent) Size() int64 { return l.entry.size }
 
-func (l *lent) ReadAt(p []byte, from int64) (int, error) {
-	if from < 0 || from >= int64(len(l.entry.body)) {
+func (l *lent) ReadAt(p []byte, from int64) (n int, err error) {
+	e := l.entry
+	if from < 0 || from >= e.size {
 		return 0, io.EOF
 	}
-	n := copy(p, l.entry.body[from:])
+	if from < int64(len(e.body)) {
+		n = copy(p, e.body[from:])
+	}
+	if n < len(p) && len(e.rest) > 0 {
+		n += e.copyRest(p[n:], from+int64(n)-int64(len(e.body)))
+	}
 	if n < len(p) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// copyRest copies from what is behind the first piece.
+func (e *entry) copyRest(p []byte, from int64) (n int) {
+	for at := from; n < len(p) && at/wholePiece < int64(len(e.rest)); at = from + int64(n) {
+		piece := e.rest[at/wholePiece]
+		if at%wholePiece >= int64(len(piece)) {
+			break // behind the last one's end
+		}
+		n += copy(p[n:], piece[at%wholePiece:])
+	}
+	return n
 }
 
 func (l *lent) Close() error {

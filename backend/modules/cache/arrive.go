@@ -37,8 +37,8 @@ func (c *cache) arrive(x *flow.Exchange, a *asked, l *looked, d decision, f *fli
 	}
 	c.count.misses.Add(1)
 	c.note(x, "miss", d.why)
+	l.close() // before the new one needs room: what is read keeps its own
 	r, err := c.pass(x, a, l, d, f, g)
-	l.close()
 	passed(x)
 	return r, err
 }
@@ -70,7 +70,7 @@ func (c *cache) pass(x *flow.Exchange, a *asked, l *looked, d decision, f *fligh
 	t.stored = source.stores
 	t.ttl, t.timed = entry.Lifetime-ageAt(entry, g.received), true
 	if x != nil {
-		noteStored(x, entry, t)
+		source.noteBegun(x, t)
 		if g.r.Header.Has("Set-Cookie") && !entry.Header.Has("Set-Cookie") {
 			x.Note("left out", "Set-Cookie, which is for this client alone")
 		}

@@ -40,7 +40,7 @@ func (f *filling) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// keep stores p, unless that makes it too large or the store fails.
+// keep stores p, unless that makes it too large, or the store fails or has no room.
 func (f *filling) keep(p []byte) bool {
 	if f.read > f.cache.maxObject || f.size >= 0 && f.read > f.size {
 		f.cache.count.tooLarge.Add(1)
@@ -48,7 +48,7 @@ func (f *filling) keep(p []byte) bool {
 		return false
 	}
 	if _, err := f.writer.Write(p); err != nil {
-		f.cache.failed(err)
+		f.cache.unstored(err)
 		f.drop()
 		return false
 	}
@@ -66,11 +66,19 @@ func (f *filling) commit() {
 		f.entry.Trailer = keptTrailer(f.trailer())
 	}
 	if err := w.Commit(f.entry); err != nil {
-		f.cache.failed(err)
+		f.cache.unstored(err)
 		return
 	}
 	f.cache.count.stored.Add(1)
 	f.cache.recall(f.entry, f.since)
+}
+
+// unstored takes what a store said that did not store a response. That it has no room is no failure of it,
+// whether that shows before the body or at its end.
+func (c *cache) unstored(err error) {
+	if !cachestore.NoRoom(err) {
+		c.failed(err)
+	}
 }
 
 // recall takes e, which has just been stored, out again where it was invalidated after the first n and

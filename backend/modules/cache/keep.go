@@ -14,16 +14,33 @@ func reusable(r *cachestore.Response, now time.Time) bool {
 	return decide(r, &anybody, now).use == answer
 }
 
+// noRoom is why a response is not stored that may be.
+const noRoom = "there is no room for it"
+
 // noteStored tells for how long a response is stored.
 func noteStored(x *flow.Exchange, entry *cachestore.Response, t told) {
-	switch {
-	case !t.stored:
-		x.Note("not stored", "there is no room for it")
-	case t.ttl > 0:
-		x.Note("stored", "fresh for "+seconds(t.ttl)+" s: "+entry.Rule)
-	default:
-		x.Note("stored", "to be validated: "+entry.Rule)
+	if !t.stored {
+		x.Note("not stored", noRoom)
+		return
 	}
+	x.Note("stored", forHowLong(entry, t))
+}
+
+func forHowLong(entry *cachestore.Response, t told) string {
+	if t.ttl > 0 {
+		return "fresh for " + seconds(t.ttl) + " s: " + entry.Rule
+	}
+	return "to be validated: " + entry.Rule
+}
+
+// noteBegun is noteStored for what f stores as it comes. When it turns out too large nothing can be noted any
+// more: the exchange that began it may be over.
+func (f *filling) noteBegun(x *flow.Exchange, t told) {
+	if t.stored && f.size < 0 {
+		x.Note("stored", forHowLong(f.entry, t)+"; unless it turns out too large")
+		return
+	}
+	noteStored(x, f.entry, t)
 }
 
 // toStore is the stored form of what came, in its place; why says why there is none.
@@ -76,17 +93,20 @@ func (c *cache) place(e *cachestore.Response, a *asked, mark *cachestore.Respons
 		err = w.Commit(now)
 	}
 	switch {
+	case w == nil && err == nil, cachestore.NoRoom(err):
+		return noRoom
 	case err != nil:
 		c.failed(err)
 		return "the store failed"
-	case w == nil:
-		return "there is no room for it"
 	}
 	e.Key = variant(now, a.header)
 	return ""
 }
 
-// begin starts to store entry with the body of g.
+// begin starts to store entry with the body of g. Whether that succeeds shows at the end of the body, and
+// what Cache-Status and the trail say goes before it: of a body whose length is not known they say that it
+// is stored (RFC 9211 §2.5), as of one that may still break off, because nearly all of them are. What turned
+// out too large for the memory lately gets no writer, and is said not to be stored.
 func (c *cache) begin(entry *cachestore.Response, g fetched) *filling {
 	f := &filling{body: g.r.Body, trailer: g.r.Trailer, cache: c, entry: entry, since: g.since, size: g.r.ContentLength}
 	w, err := c.store().Put(entry, f.size)
