@@ -28,8 +28,21 @@ func (s *telling) configure(one section) error {
 		return s.swap(file, text)
 	}
 	s.house = openHouse(s.t, one.text)
+	s.began()
+	return nil
+}
+
+// began takes what is new with each start of the program.
+func (s *telling) began() {
 	s.words.proxy = address(s.house.proxy())
 	s.cells = &cells{house: s.house}
+}
+
+// restart ends the program and starts it again with what it left in its folder.
+func (s *telling) restart(section) error {
+	s.house.stop()
+	s.house.start()
+	s.began()
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 // order, against the real program over real sockets.
 //
 //   - config.toml: the configuration. A later one is put in force while the program runs.
+//   - restart, which is empty: the program ends and starts again in the same folder.
 //   - send: a request as a person would write it, each on a connection of its own. "send 3" is the same
 //     request three times at once. "send &" does not wait for the answer: "await", which is empty, waits
 //     for the oldest of those, and what follows looks at it. Who is not awaited leaves when the story ends.
@@ -191,6 +192,7 @@ func (s *telling) known() []kind {
 	until := func(rest string) bool { return rest == "until" }
 	return []kind{
 		{"config.toml", nil, false, s.configure},
+		{"restart", nil, true, s.restart},
 		{"send", isSending, true, s.send},
 		{"await", nil, true, s.await},
 		{"want", nil, true, s.want},
