@@ -20,8 +20,9 @@ func (t *turn) write(r *flow.Response) (again bool) {
 	empty = empty || length == 0 && r.Body == flow.NoBody
 	c.out.head(r.Status, r.Reason, h, !empty && !flow.Ready(r.Body))
 	if empty {
-		if t.complete = c.out.flush() == nil; !t.complete {
-			c.left()
+		err := c.out.flush()
+		if t.complete = err == nil; !t.complete {
+			t.lost(err)
 		}
 		return again
 	}
@@ -180,7 +181,7 @@ func (t *turn) brokeOff(err error, sent int64) {
 	broken, ok := errors.AsType[brokenBody](err)
 	switch {
 	case !ok:
-		t.client.left()
+		t.lost(err)
 	case t.ctx.Err() == nil && t.x.Problem == nil:
 		t.x.Problem = whyBroken(&t.request, broken.error, sent)
 	}

@@ -26,7 +26,7 @@ type requestBody struct {
 	mu      sync.Mutex
 	closed  bool
 	reading bool
-	idle    time.Duration // between two reads; the body timeout if 0
+	by      time.Time // when all of it must be there; zero while each read may take the body timeout
 
 	buffered bool        // all of it came with the head: reading it waits for nothing
 	touched  atomic.Bool // somebody began to read it
@@ -72,11 +72,11 @@ func (b *requestBody) enter() error {
 		return nil
 	}
 	b.reading = true
-	idle := b.idle
-	if idle == 0 {
-		idle = b.turn.client.server.limits.Load().bodyTimeout
+	by := b.by
+	if by.IsZero() {
+		by = time.Now().Add(b.turn.client.server.limits.Load().bodyTimeout)
 	}
-	return b.turn.client.in.readBy(time.Now().Add(idle))
+	return b.turn.client.in.readBy(by)
 }
 
 func (b *requestBody) leave() (closed bool) {
@@ -138,7 +138,7 @@ func (b *requestBody) drain() (complete bool) {
 // a mock or a limit answered is shown whole.
 func (t *turn) readUnasked() {
 	t.body.mu.Lock()
-	t.body.idle = drainTime
+	t.body.by = time.Now().Add(drainTime)
 	t.body.mu.Unlock()
 	_, _ = io.CopyN(io.Discard, t.x.Request.Body, drainBytes) // finishReading finds how far it came
 }

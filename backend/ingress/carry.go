@@ -16,8 +16,11 @@ const halfOpen = 60 * time.Second
 
 // carry copies both ways. An end of one side is passed on as the end of that direction alone; an
 // error ends both. It closes both sides.
-func carry(client, target io.ReadWriteCloser) {
-	var moved atomic.Int64
+func carry(client, target io.ReadWriteCloser) { carryWithin(halfOpen, client, target) }
+
+// carryWithin ends what nothing moves in for silence after one direction has ended.
+func carryWithin(silence time.Duration, client, target io.ReadWriteCloser) {
+	t := traffic{client: rawOf(client), target: rawOf(target)}
 	var closing sync.Once
 	closeBoth := func() {
 		closing.Do(func() {
@@ -34,25 +37,48 @@ func carry(client, target io.ReadWriteCloser) {
 		ended <- struct{}{}
 	}
 	out, in := beside(client, target)
-	go begin(way{to: target, from: client, moved: &moved, beside: out})
-	go begin(way{to: client, from: target, moved: &moved, beside: in})
+	go begin(way{to: target, from: client, moved: &t.moved, beside: out})
+	go begin(way{to: client, from: target, moved: &t.moved, beside: in})
 	<-ended
-	for silent := int64(-1); ; {
-		timer := time.NewTimer(halfOpen)
+	for last := int64(-1); ; {
+		timer := time.NewTimer(silence)
 		select {
 		case <-ended:
 			timer.Stop()
 			return
 		case <-timer.C:
 		}
-		if now := moved.Load(); now == silent {
+		if now := t.total(); now == last {
 			closeBoth()
 			<-ended
 			return
 		} else {
-			silent = now
+			last = now
 		}
 	}
+}
+
+// traffic is what moves in both directions.
+type traffic struct {
+	moved          atomic.Int64 // bytes in pieces that have passed
+	client, target net.Conn     // below TLS; nil where they are not known
+}
+
+// total grows while bytes move. A piece that is taken slowly counts only when all of it has passed: until
+// then the system knows of its bytes, and it alone.
+func (t *traffic) total() int64 { return t.moved.Load() + taken(t.client) + taken(t.target) }
+
+// rawOf is the connection below c; nil where that is not known.
+func rawOf(c io.ReadWriteCloser) net.Conn {
+	switch c := c.(type) {
+	case *joined:
+		return c.raw
+	case besides:
+		if tcp := c.Socket(); tcp != nil {
+			return tcp
+		}
+	}
+	return nil
 }
 
 // way is one direction of a connection that left HTTP.
@@ -65,9 +91,9 @@ type way struct {
 
 const (
 	// bulk is what a direction carries before the system takes over: talk stays here, where each
-	// byte is counted as it passes.
+	// word is told of as it passes.
 	bulk = 256 << 10
-	// piece and pieceTime bound what the system carries uncounted.
+	// piece and pieceTime bound what the system carries before whoever watches is told.
 	piece     = 256 << 10
 	pieceTime = 5 * time.Second
 )
@@ -114,7 +140,7 @@ func beside(client, target io.ReadWriteCloser) (out, in pass) {
 }
 
 // possible is asked by who reads.
-func (p pass) possible() bool { return p.to != nil && p.from != nil && p.ahead() == 0 }
+func (p pass) possible() bool { return splices && p.to != nil && p.from != nil && p.ahead() == 0 }
 
 func (p pass) run(moved *atomic.Int64) error {
 	for {

@@ -269,17 +269,19 @@ func (c *client) rest() *joined {
 	_ = c.conn.SetDeadline(time.Time{}) // a closed connection says so at the next read
 	c.in.until.Store(0)
 	c.out.until = time.Time{}
-	return &joined{Conn: c.conn, ahead: ahead}
+	return &joined{Conn: c.conn, raw: c.raw, ahead: ahead}
 }
 
 // joined is a connection with what was already read from it in front.
 type joined struct {
 	net.Conn
+	raw   net.Conn // the TCP connection below
 	ahead []byte
 	host  string // where a TLS client that names no host connected to
 	ours  bool   // the client was shown a leaf of our authority
 
 	client *client // whose it is; set with host
+	out    *output // whose writes end by looks at what the client takes; nil where they have a deadline
 }
 
 func (j *joined) Read(p []byte) (int, error) {
@@ -289,6 +291,21 @@ func (j *joined) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return j.Conn.Read(p)
+}
+
+// Write goes on where a deadline has passed that was a look: TLS could not, which has counted the bytes.
+func (j *joined) Write(p []byte) (int, error) {
+	n, err := j.Conn.Write(p)
+	if err != nil && j.out != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		return j.out.writeOn(j.Conn, p, n)
+	}
+	return n, err
+}
+
+// SetWriteDeadline is for those who mean a deadline, as TLS for its last words.
+func (j *joined) SetWriteDeadline(t time.Time) error {
+	j.out = nil
+	return j.Conn.SetWriteDeadline(t)
 }
 
 // waiting is how many bytes come before those of the connection.

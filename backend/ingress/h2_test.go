@@ -20,6 +20,7 @@ import (
 
 	"proxycache/backend/flow"
 	"proxycache/backend/problem"
+	"proxycache/backend/schema"
 )
 
 // frames is a client's end of a connection on which it speaks HTTP/2 frame by frame.
@@ -385,5 +386,25 @@ func TestCurlSpeaksHTTP2(t *testing.T) {
 		if err != nil || string(out) != c.want {
 			t.Errorf("%q: %v, %s", c.args, err, out)
 		}
+	}
+}
+
+func TestAnHTTP2ClientThatTakesNothingIsToldOfAsThat(t *testing.T) {
+	over := make(chan *problem.Problem, 1)
+	l := limits(func(l *Limits) { l.WriteTimeout = schema.Duration(100 * time.Millisecond) })
+	for name, body := range map[string]string{"in the middle": strings.Repeat("x", 1<<20), "at the end": "hello"} {
+		t.Run(name, func(t *testing.T) {
+			h := limited(t, l, 1, func(x *flow.Exchange) *flow.Response {
+				r := text(200, body)
+				r.Body = &watched{r.Body, x, over}
+				return r
+			})
+			f := h.frames()
+			f.must(f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 2}))
+			f.ask(1, true, shop("GET", "/")...)
+			if p := receive(t, over, "the end of the exchange"); p == nil || p.Kind != problem.ClientLeft || !strings.Contains(p.Message, "took nothing of the answer for 100ms") {
+				t.Errorf("it ended for %v", p)
+			}
+		})
 	}
 }

@@ -136,8 +136,8 @@ func (s *stream) answer(r *flow.Response) {
 	}
 	x := &s.x
 	x.Timing.Done = x.Since()
-	if !complete && !r.Cut && s.ctx.Err() != nil && x.Problem == nil {
-		x.Problem = whyCancelled(!s.client.wasCut() && !s.wasCut.Load(), &s.request)
+	if !complete && !r.Cut && s.ctx.Err() != nil {
+		s.client.server.endedEarly(x, r, &s.request, !s.client.wasCut() && !s.wasCut.Load())
 	}
 	if complete && s.door != flow.Tunnel && !s.touched.Load() && s.request.Body != flow.NoBody && s.request.ContentLength <= drainBytes && !s.expects.Load() {
 		s.readUnasked()
@@ -212,10 +212,10 @@ func (s *stream) pass(r *flow.Response, length int64) (complete bool) {
 		case err == io.EOF && sent < length:
 			err = io.ErrUnexpectedEOF
 		case err == io.EOF:
-			return s.wire.Finish(buf[:n], trailerOf(r)) == nil
+			return s.delivered(s.wire.Finish(buf[:n], trailerOf(r)))
 		}
 		if n > 0 && err != http1.ErrTooLong {
-			if _, err := s.wire.Write(buf[:n]); err != nil {
+			if _, err := s.wire.Write(buf[:n]); !s.delivered(err) {
 				return false
 			}
 		}
@@ -226,6 +226,14 @@ func (s *stream) pass(r *flow.Response, length int64) (complete bool) {
 			return false
 		}
 	}
+}
+
+// delivered tells whether a piece is on its way, by the error of its writing.
+func (s *stream) delivered(err error) bool {
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && s.x.Problem == nil {
+		s.x.Problem = s.client.server.whyNotTaken(&s.request, err)
+	}
+	return err == nil
 }
 
 // atEnd reads the end of a body that gave all its bytes.

@@ -153,7 +153,7 @@ func TestAClientThatDoesNotReadIsLeft(t *testing.T) {
 			return r
 		})
 		c.say(get)
-		if p := <-over; p == nil || p.Kind != problem.ClientLeft || x.Timing.Done < defaults.writeTimeout || x.Timing.Done > defaults.writeTimeout+defaults.writeTimeout/slack {
+		if p := <-over; p == nil || p.Kind != problem.ClientLeft || x.Timing.Done < defaults.writeTimeout || x.Timing.Done > defaults.writeTimeout+3*defaults.writeTimeout/slack {
 			t.Errorf("after %v: %v", x.Timing.Done, p)
 		}
 	})
@@ -223,4 +223,46 @@ func TestATunnelWhoseOtherHalfFellSilentEnds(t *testing.T) {
 			t.Errorf("the client sees %v", err)
 		}
 	})
+}
+
+func TestABodyThatNobodyAskedForIsNotWaitedForLong(t *testing.T) {
+	for name, c := range map[string]struct{ framing, piece string }{
+		"a length": {"Content-Length: 200", "x"},
+		"chunks":   {"Transfer-Encoding: chunked", "1\r\nx\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, serve func(flow.HandlerFunc) *talk) {
+				over := make(chan *problem.Problem, 1)
+				client := serve(func(x *flow.Exchange) *flow.Response {
+					r := ok(x)
+					r.Body = &watched{r.Body, x, over}
+					return r
+				})
+				since := time.Now()
+				client.say("POST / HTTP/1.1\r\nHost: a\r\n" + c.framing + "\r\n\r\n")
+				var trickle sync.WaitGroup
+				trickle.Go(func() { // each piece in the time that a read has
+					for range 200 {
+						if _, err := io.WriteString(client, c.piece); err != nil {
+							return
+						}
+						time.Sleep(drainTime - time.Second)
+					}
+				})
+				if r, body := client.answer("POST"); body != "ok" {
+					t.Errorf("answered %d %q", r.StatusCode, body)
+				}
+				<-over
+				if took := time.Since(since); took > drainTime {
+					t.Errorf("the exchange was over after %v", took)
+				}
+				client.hearEnd()
+				if took := time.Since(since); took > drainTime+lingerTotal {
+					t.Errorf("the connection was closed after %v", took)
+				}
+				_ = client.Close()
+				trickle.Wait()
+			})
+		})
+	}
 }

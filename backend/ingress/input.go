@@ -22,7 +22,8 @@ const (
 type input struct {
 	client *client
 	phase  phase
-	headBy time.Time // when the head must be complete
+	headBy time.Time // when the head must be complete; zero while nobody has to wait for it
+	ended  time.Time // about when the last exchange was over; zero once that was asked for
 	ahead  []byte    // read by the watch, not given out yet
 	brief  bool      // the wait for a request ends after dozeAfter
 	one    [1]byte   // ahead after a long wait
@@ -51,9 +52,9 @@ func (in *input) await() {
 	}
 }
 
+// headBegins counts from the first read that has to wait for more of the head: most come whole.
 func (in *input) headBegins() {
-	in.phase = inHead
-	in.headBy = time.Now().Add(in.client.server.limits.Load().headerTimeout)
+	in.phase, in.headBy = inHead, time.Time{}
 }
 
 // Read reads once, and waits as long as the phase allows.
@@ -92,7 +93,10 @@ const slack = 32
 
 // waitFor bounds the wait for a request by d and its slack.
 func (in *input) waitFor(d time.Duration) error {
-	now := time.Now()
+	now := in.ended
+	if in.ended = (time.Time{}); now.IsZero() {
+		now = time.Now()
+	}
 	left := time.Duration(in.until.Load() - now.UnixNano())
 	if left >= d && left <= d+d/slack {
 		return nil
@@ -136,6 +140,9 @@ func (in *input) setDeadline() error {
 		return in.waitFor(wait)
 	case inBody:
 		return nil // requestBody sets its own, so that its Close can end a read
+	}
+	if in.headBy.IsZero() {
+		in.headBy = time.Now().Add(in.client.server.limits.Load().headerTimeout)
 	}
 	return in.readBy(in.headBy)
 }
@@ -190,7 +197,8 @@ func (in *input) lookIn(delay time.Duration) {
 	}
 }
 
-// unwatch ends the watch; after it nobody else reads from the connection.
+// unwatch ends the watch; after it nobody else reads from the connection, and no end that was noticed
+// before ends what comes next.
 func (in *input) unwatch() {
 	w := &in.watch
 	w.mu.Lock()
@@ -222,8 +230,8 @@ func (in *input) look() {
 		return
 	}
 	if w.ended {
+		in.client.left() // under the lock: without it the exchange could be over, and another one ended
 		w.mu.Unlock()
-		in.client.left()
 		return
 	}
 	reading := make(chan struct{})
@@ -237,18 +245,15 @@ func (in *input) look() {
 	w.mu.Lock()
 	in.ahead = buf[:n]
 	w.reading = nil
-	left := err != nil && w.wanted
-	if err == io.EOF {
-		w.ended = true
-		if left {
-			left = false
-			w.since, w.delay = time.Now(), farewell
-			in.lookIn(farewell)
-		}
+	w.ended = w.ended || err == io.EOF
+	switch {
+	case err == nil || !w.wanted:
+	case err == io.EOF:
+		w.since, w.delay = time.Now(), farewell
+		in.lookIn(farewell)
+	default:
+		in.client.left()
 	}
 	w.mu.Unlock()
 	close(reading)
-	if left {
-		in.client.left()
-	}
 }

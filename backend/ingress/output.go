@@ -2,6 +2,9 @@ package ingress
 
 import (
 	"bufio"
+	"errors"
+	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -44,24 +47,55 @@ type output struct {
 	w      *bufio.Writer
 	corked bool // the head waits in w
 	cork   *time.Timer
-	until  time.Time // the deadline of writes
+	until  time.Time // the deadline of writes: the next look at what the client takes
 }
 
-// Write writes to the connection, with a deadline for each write, give or take its slack.
+// Write writes to the connection, until the client has taken nothing for the write timeout. The deadline
+// is only the next look at that, and need not be moved for each answer.
 func (o *output) Write(p []byte) (int, error) {
 	c := o.client
-	d := c.server.limits.Load().writeTimeout
+	look := c.server.limits.Load().writeTimeout / slack
 	now := time.Now()
-	if left := o.until.Sub(now); left < d || left > d+d/slack {
-		o.until = now.Add(d + d/slack)
-		if err := c.conn.SetWriteDeadline(o.until); err != nil {
+	if left := o.until.Sub(now); left < look || left > 2*look {
+		if err := o.lookIn(2*look, now); err != nil {
 			return 0, err
 		}
 	}
-	if c.conn == c.raw {
-		return c.plain.Write(p)
+	if c.conn != c.raw {
+		return c.conn.Write(p) // in which writeOn follows below TLS
 	}
-	return c.conn.Write(p)
+	n, err := c.plain.Write(p)
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		return o.writeOn(c.plain, p, n)
+	}
+	return n, err
+}
+
+func (o *output) lookIn(d time.Duration, now time.Time) error {
+	o.until = now.Add(d)
+	return o.client.raw.SetWriteDeadline(o.until)
+}
+
+// writeOn goes on with a write of which n bytes have left, as long as the client takes something. It tries
+// again at each look: the system tells of room only when much of what it has for the client was taken.
+func (o *output) writeOn(to io.Writer, p []byte, n int) (int, error) {
+	limit, now := o.client.server.limits.Load().writeTimeout, time.Now()
+	for since := now; ; now = time.Now() {
+		if now.Sub(since) >= limit {
+			return n, os.ErrDeadlineExceeded
+		}
+		if err := o.lookIn(limit/slack, now); err != nil {
+			return n, err
+		}
+		m, err := to.Write(p[n:])
+		n += m
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		if m > 0 {
+			since = time.Now()
+		}
+	}
 }
 
 func (o *output) open(t *turn) {

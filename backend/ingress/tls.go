@@ -35,6 +35,9 @@ func (c *client) serveTLS(host string) {
 		c.serveH2(conn)
 		return
 	}
+	if inner.Conn == c.raw {
+		inner.out = &c.out
+	}
 	c.serveHTTP()
 }
 

@@ -2,8 +2,10 @@ package ingress
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"proxycache/backend/flow"
 	"proxycache/backend/http1"
@@ -229,11 +231,13 @@ func (t *turn) release() {
 func (t *turn) close(r *flow.Response) {
 	c, x := t.client, &t.x
 	x.Timing.Done = x.Since()
-	if !t.complete && !r.Cut && t.ctx.Err() != nil && x.Problem == nil {
-		x.Problem = whyCancelled(t.hasLeft.Load(), &t.request)
+	c.in.ended = x.Started.Add(x.Timing.Done)
+	if !t.complete && !r.Cut && t.ctx.Err() != nil {
+		c.server.endedEarly(x, r, &t.request, t.hasLeft.Load())
 	}
 	if t.complete && t.head.Length != 0 && !t.body.touched.Load() && t.readable() {
 		t.readUnasked()
+		c.in.ended = time.Time{} // that may have taken its time
 	}
 	if t.head.Length != 0 {
 		_ = t.body.Close()
@@ -255,12 +259,21 @@ func closeAll(x *flow.Exchange, r *flow.Response) {
 	_ = x.Request.Body.Close()
 }
 
-// whyCancelled is why an exchange had no end of its own.
-func whyCancelled(clientLeft bool, r *flow.Request) *problem.Problem {
-	if clientLeft {
-		return problem.New(problem.ClientLeft, "Answering %s %s: the client left before the answer was complete. Send it again.", r.Method, r.URL())
+// endedEarly says why an exchange had no end of its own: its client left, or a shutdown cut it off. The
+// pool behind us sees no difference between the two.
+func (s *Server) endedEarly(x *flow.Exchange, r *flow.Response, asked *flow.Request, clientLeft bool) {
+	switch {
+	case !clientLeft && (x.Problem == nil || x.Problem.Kind == problem.ClientLeft && s.draining.Load()):
+		x.Problem = problem.New(problem.Terminated, "Answering %s %s: the proxy was closed before the answer was complete. Send it again.", asked.Method, asked.URL())
+		r.Cut = true // on purpose, and by nobody's fault
+	case x.Problem == nil:
+		x.Problem = problem.New(problem.ClientLeft, "Answering %s %s: the client left before the answer was complete. Send it again.", asked.Method, asked.URL())
 	}
-	return problem.New(problem.Terminated, "Answering %s %s: the proxy was closed before the answer was complete. Send it again.", r.Method, r.URL())
+}
+
+// whyNotTaken is why the answer to a client that reads nothing was given up.
+func (s *Server) whyNotTaken(asked *flow.Request, err error) *problem.Problem {
+	return problem.Wrap(problem.ClientLeft, err, "Answering %s %s: the client took nothing of the answer for %s. See what it is busy with, or raise write_timeout in [limits].", asked.Method, asked.URL(), s.limits.Load().writeTimeout)
 }
 
 // whyBroken is why a response ended before its end.
@@ -269,6 +282,14 @@ func whyBroken(r *flow.Request, err error, sent int64) *problem.Problem {
 		return p
 	}
 	return problem.Wrap(problem.Terminated, err, "Passing on the answer to %s %s: it broke off after %d bytes: %v. Look at the server's log, or send it again.", r.Method, r.URL(), sent, err)
+}
+
+// lost ends the exchange because its answer could not be written.
+func (t *turn) lost(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) && t.x.Problem == nil {
+		t.x.Problem = t.client.server.whyNotTaken(&t.request, err)
+	}
+	t.client.left()
 }
 
 // left ends the exchange because the client is gone. Any goroutine may call it.

@@ -16,7 +16,7 @@ func (t *turn) upgrade(r *flow.Response) {
 	}
 	if !t.answered {
 		if _, err := c.out.Write(t.upgradeHead(r)); err != nil {
-			c.left()
+			t.lost(err)
 			return
 		}
 	}

@@ -26,6 +26,10 @@ func (k *call) upgrade() (*flow.Response, error) {
 		k.c.end()
 		return nil, k.p.cancelled(k.x, doing)
 	}
+	if err := k.c.paced.rest(); err != nil {
+		k.c.end()
+		return nil, k.p.broken(k.t, doing, err)
+	}
 	ahead := append([]byte(nil), k.c.reader.Buffered()...)
 	k.c.reader.Release()
 	k.fill(flow.NoBody, 0)

@@ -224,6 +224,7 @@ func (k *call) write() (sent int, err error) {
 		return n, err
 	}
 	if k.left != 0 {
+		k.c.beside = true
 		k.upload = startUpload(k.c, k.x, k.left, limit)
 		return len(*k.out), nil
 	}
@@ -282,6 +283,9 @@ func (k *call) fail(doing string, err error, unsent bool) error {
 	if k.upload != nil {
 		if p := k.upload.clientFailed.Load(); p != nil {
 			return k.clientFailed(*p)
+		}
+		if k.upload.stalled.Load() {
+			err = errStalled
 		}
 	}
 	if aborted || k.x.Context().Err() != nil {

@@ -20,6 +20,7 @@ type conn struct {
 	net.Conn          // the socket, or TLS on it
 	socket   net.Conn // below TLS
 	plain    *socket.Conn
+	paced    *paced // the socket, as it is written to
 	clear    bool   // there is no TLS: plain is what is read and written
 	site     *site  // where it leads
 	lines    *lines // where it is kept between exchanges
@@ -34,6 +35,7 @@ type conn struct {
 
 	request []byte    // it leaves when its answer is read for; nil where it has left
 	unsent  bool      // nothing of it has left
+	beside  bool      // its body is sent beside the reading of its answer
 	sent    time.Time // when it left, by asking
 	waiting bool      // for the first byte of a response
 	heard   bool      // something of the response came
@@ -42,10 +44,11 @@ type conn struct {
 }
 
 func newConn(d *dialled, s *site, l *lines) *conn {
-	c := &conn{Conn: d.conn, socket: d.socket, plain: socket.Of(d.socket), clear: d.conn == d.socket, site: s, lines: l, facts: d.facts, counted: true, ip: ipOf(d.socket)}
+	c := &conn{Conn: d.conn, socket: d.socket, plain: d.paced.plain, paced: d.paced, clear: d.conn == d.socket, site: s, lines: l, facts: d.facts, counted: true, ip: ipOf(d.socket)}
 	c.answers = l.opened(s)
 	c.reader = http1.NewReader((*hearing)(c), http1.Limits{})
 	c.aborted = c.abort
+	d.paced.patience = l.patience
 	return c
 }
 
@@ -58,7 +61,7 @@ func (c *conn) Read(p []byte) (int, error) {
 
 func (c *conn) Write(p []byte) (int, error) {
 	if c.clear {
-		return c.plain.Write(p)
+		return c.paced.Write(p)
 	}
 	return c.Conn.Write(p)
 }
@@ -84,7 +87,7 @@ func (c *conn) uncount() {
 
 // expect begins to wait for a response.
 func (c *conn) expect() {
-	c.waiting, c.heard, c.unsent = true, false, false
+	c.waiting, c.heard, c.unsent, c.beside = true, false, false, false
 	c.sent = time.Time{}
 }
 
@@ -103,6 +106,9 @@ func (h *hearing) Read(p []byte) (n int, err error) {
 	if h.waiting && n > 0 {
 		h.waiting, h.heard, h.first = false, true, time.Now()
 	}
+	if h.beside && n > 0 {
+		h.paced.heard.Add(1)
+	}
 	return n, err
 }
 
@@ -117,7 +123,7 @@ func (c *conn) ask(p []byte) (int, error) {
 	if n > 0 || err != nil {
 		return n, err
 	}
-	m, err := c.plain.Write(rest)
+	m, err := c.paced.Write(rest)
 	c.unsent = c.unsent && m == 0
 	if err != nil {
 		return 0, err

@@ -18,6 +18,7 @@ const headStart = 250 * time.Millisecond
 type dialled struct {
 	conn   net.Conn // what HTTP is spoken over
 	socket net.Conn // below all TLS
+	paced  *paced   // socket, as it is written to
 	held   *held    // between conn and socket where HTTP/2 may be spoken
 	spoken string
 	facts  flow.Conn
@@ -28,6 +29,11 @@ type dialled struct {
 func (p *Pool) dial(x *flow.Exchange, t *target, offer []string, within time.Duration) (*dialled, error) {
 	ctx, cancel := context.WithTimeout(x.Context(), within)
 	defer cancel()
+	return p.dialUntil(ctx, x, t, offer, within)
+}
+
+// dialUntil is dial in what ctx has left of the time.
+func (p *Pool) dialUntil(ctx context.Context, x *flow.Exchange, t *target, offer []string, within time.Duration) (*dialled, error) {
 	d, err := p.reach(ctx, x, t)
 	if err != nil {
 		return nil, p.cutShort(t, within, err)
@@ -70,7 +76,15 @@ func (p *Pool) reach(ctx context.Context, x *flow.Exchange, t *target) (*dialled
 }
 
 func newDialled(socket net.Conn) *dialled {
-	return &dialled{conn: socket, socket: socket, facts: flow.Conn{Local: socket.LocalAddr().String(), Remote: socket.RemoteAddr().String()}}
+	return &dialled{conn: socket, socket: socket, paced: newPaced(socket), facts: flow.Conn{Local: socket.LocalAddr().String(), Remote: socket.RemoteAddr().String()}}
+}
+
+// below is what a further layer is put on.
+func (d *dialled) below() net.Conn {
+	if d.conn == d.socket {
+		return d.paced
+	}
+	return d.conn
 }
 
 // reachLocal connects to a Unix socket, which Windows has, too.

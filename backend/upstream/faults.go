@@ -209,6 +209,9 @@ func (p *Pool) broken(t *target, doing string, err error) *problem.Problem {
 		}
 		return problem.Wrap(problem.BadResponse, err, "%s: %s. Mend the server, or %s.", doing, refused.Reason, fix)
 	}
+	if errors.Is(err, errStalled) {
+		return problem.Wrap(problem.ReadTimeout, err, "Sending the request to %s: it has taken nothing of it for %s. See what it is busy with.", t.address, p.lines.patience)
+	}
 	if isTimeout(err) {
 		return problem.Wrap(problem.ReadTimeout, err, "%s: it did not begin to answer within %s. See what it is busy with, or raise response_timeout in %s.", doing, p.settings.ResponseTimeout, p.section())
 	}

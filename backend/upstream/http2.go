@@ -23,6 +23,7 @@ type shared struct {
 	facts   flow.Conn
 	ip      netip.Addr
 	retired atomic.Bool // it ends with its last exchange
+	sending sending
 
 	mu   sync.Mutex
 	used time.Time // when an exchange last had a place
@@ -120,6 +121,7 @@ func newShared(ctx context.Context, d *dialled, s *site, l *lines) (*shared, err
 		return nil, err
 	}
 	h := &shared{conn: made, site: s, lines: l, held: d.held, facts: d.facts, ip: ipOf(d.socket), used: time.Now()}
+	h.sending.patience = l.patience
 	if err := made.Reserve(); err != nil {
 		h.close()
 		return nil, err
@@ -184,6 +186,9 @@ func (l *place) send(k *call) (*flow.Response, error) {
 	k.noteConnection(facts)
 	s := newStream(k, l)
 	k.x.Timing.SendStart = k.x.Since()
+	if s.feed != nil {
+		l.sending.add(s.feed)
+	}
 	answer, err := l.conn.RoundTrip(s.request())
 	s.goOn()
 	k.x.Sent = k.x.Sent || err == nil || !unsent(err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -279,4 +280,16 @@ func TestAnUnusedHTTP2ConnectionEndsWithItsPool(t *testing.T) {
 			t.Fatal("the connection outlives its last exchange")
 		}
 	}
+}
+
+// net/http may tell of a request's end when the exchange is over, and its memory serves another.
+func TestWhatIsToldLateTouchesNoOtherExchange(t *testing.T) {
+	p := openTLS(t, func(http.ResponseWriter, *http.Request) {}, func(s *Settings) { s.ResponseTimeout = schema.Duration(time.Minute) })
+	x := ask(t, "GET", "/")
+	s := newStream(newCall(p, x, p.seats[0].named), &place{shared: &shared{}})
+	tell := s.trace()
+	s.goOn()
+	x.Release()
+	tell.GotFirstResponseByte()
+	tell.WroteRequest(httptrace.WroteRequestInfo{})
 }

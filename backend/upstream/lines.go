@@ -24,6 +24,7 @@ type lines struct {
 	limit     int // open ones to one origin; 0 for none
 	queue     int // exchanges that may wait for one
 	timeout   time.Duration
+	patience  time.Duration       // with a target that takes nothing of a request
 	watched   func(origin) *names // what looks the name of a new site up again, or nil
 	told      func(*names)        // hears of names that have moved, without the lock; nil where nobody does
 
@@ -39,7 +40,7 @@ type lines struct {
 
 func (l *lines) open(s dialing) {
 	l.perOrigin, l.timeout = s.MaxIdle, s.idleTimeout()
-	l.limit, l.queue = s.MaxConnections, s.Queue
+	l.limit, l.queue, l.patience = s.MaxConnections, s.Queue, writeTimeout
 	l.sites, l.watched = map[origin]*site{}, func(origin) *names { return nil }
 	l.over, l.end = context.WithCancel(context.Background())
 }

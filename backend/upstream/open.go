@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"time"
 
 	"proxycache/backend/flow"
@@ -70,29 +71,31 @@ func (p *Pool) mayShare(t *target, n need) bool {
 }
 
 // fresh opens a connection, or takes a place on one that another exchange has just opened: took says
-// that it is a new one.
+// that it is a new one. Waiting for the other takes of the time, too.
 func (p *Pool) fresh(x *flow.Exchange, t *target, n need, within time.Duration) (l line, took bool, err error) {
+	ctx, cancel := context.WithTimeout(x.Context(), within)
+	defer cancel()
 	if p.mayShare(t, n) && p.lines.protocol(t.site) != protocol1 {
-		leave, ok := t.site.pass(x.Context())
+		leave, ok := t.site.pass(ctx)
 		if !ok {
-			return nil, false, p.cancelled(x, "Connecting to "+t.address)
+			return nil, false, p.cutShort(t, within, p.notConnected(x, t, ctx.Err()))
 		}
 		defer leave()
 		if s := p.lines.share(t.site); s != nil {
 			return &place{s, true}, false, nil
 		}
 	}
-	l, err = p.openLine(x, t, n, within)
+	l, err = p.openLine(ctx, x, t, n, within)
 	return l, err == nil, err
 }
 
 // openLine opens a connection and learns what it speaks.
-func (p *Pool) openLine(x *flow.Exchange, t *target, n need, within time.Duration) (line, error) {
+func (p *Pool) openLine(ctx context.Context, x *flow.Exchange, t *target, n need, within time.Duration) (line, error) {
 	offer := []string{protocol1}
 	if p.mayShare(t, n) {
 		offer = []string{protocol2, protocol1}
 	}
-	d, err := p.dial(x, t, offer, within)
+	d, err := p.dialUntil(ctx, x, t, offer, within)
 	if err != nil {
 		return nil, err
 	}

@@ -96,7 +96,7 @@ func (p *Pool) secure(ctx context.Context, x *flow.Exchange, t *target, d *diall
 	if p.sni != "" {
 		config.ServerName = p.sni
 	}
-	d.held = &held{Conn: d.conn}
+	d.held = &held{Conn: d.below()}
 	conn := tls.Client(d.held, config)
 	x.Timing.TLSStart = x.Since()
 	err := conn.HandshakeContext(ctx)

@@ -29,20 +29,23 @@ type stream struct {
 	cancel context.CancelCauseFunc
 
 	answer  *http.Response
-	failure error // what every later Read returns
+	closed  atomic.Bool // its body
+	failure error       // what every later Read returns
 
+	begun        time.Time    // the exchange
 	wrote, first atomic.Int64 // offsets of the request's last and the response's first byte; 0 before
 
+	limit time.Duration // for the response to begin; 0 for none
 	mu    sync.Mutex
 	final bool        // the pipeline goes on: no more interim responses, no clock
 	clock *time.Timer // of the response timeout
 }
 
 func newStream(k *call, l *place) *stream {
-	s := &stream{k: k, l: l}
+	s := &stream{k: k, l: l, begun: k.x.Started, limit: k.p.settings.responseTimeout()}
 	s.ctx, s.cancel = context.WithCancelCause(k.x.Context())
 	if k.length != 0 {
-		s.feed = &feed{request: k.x.Request, from: k.x.Request.Body, left: k.length}
+		s.feed = &feed{request: k.x.Request, from: k.x.Request.Body, left: k.length, giveUp: s.cancel}
 		switch {
 		case k.out != nil: // HTTP/1.1 was tried before, and read the beginning
 			s.feed.from = io.MultiReader(bytes.NewReader((*k.out)[k.head:]), k.x.Request.Body)
@@ -77,12 +80,14 @@ func (s *stream) request() *http.Request {
 	return r.WithContext(httptrace.WithClientTrace(s.ctx, s.trace()))
 }
 
-// trace notes times and passes interim responses on; net/http calls it from goroutines of its own.
+// trace notes times and passes interim responses on; net/http calls it from goroutines of its own, and
+// may when the exchange is over and its memory serves another.
 func (s *stream) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		GotFirstResponseByte: func() { s.first.Store(int64(s.k.x.Since())) },
+		GotFirstResponseByte: func() { s.first.Store(int64(time.Since(s.begun))) },
 		WroteRequest: func(httptrace.WroteRequestInfo) {
-			s.wrote.Store(int64(s.k.x.Since()))
+			s.sent()
+			s.wrote.Store(int64(time.Since(s.begun)))
 			s.startClock()
 		},
 		Got1xxResponse: s.interim,
@@ -94,8 +99,8 @@ var errSlow = errors.New("the response did not begin in time")
 func (s *stream) startClock() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if limit := s.k.p.settings.responseTimeout(); limit > 0 && !s.final && s.clock == nil {
-		s.clock = time.AfterFunc(limit, func() { s.cancel(errSlow) })
+	if s.limit > 0 && !s.final && s.clock == nil {
+		s.clock = time.AfterFunc(s.limit, func() { s.cancel(errSlow) })
 	}
 }
 
@@ -122,16 +127,19 @@ func (s *stream) goOn() {
 func (s *stream) failed(doing string, err error) error {
 	k := s.k
 	k.leave()
-	slow := errors.Is(context.Cause(s.ctx), errSlow)
+	why := context.Cause(s.ctx)
 	s.cancel(nil)
 	s.noteSent()
+	s.sent()
 	switch {
 	case s.feed != nil && s.feed.broken.Load() != nil:
 		return k.clientFailed(*s.feed.broken.Load())
 	case k.x.Context().Err() != nil:
 		return k.p.cancelled(k.x, doing)
-	case slow:
+	case errors.Is(why, errSlow):
 		return k.p.broken(k.t, doing, os.ErrDeadlineExceeded)
+	case errors.Is(why, errStalled):
+		return k.p.broken(k.t, doing, errStalled)
 	}
 	if s.l.held.isHTTP1() {
 		err = errHTTP1
@@ -164,6 +172,9 @@ func (s *stream) respond(answer *http.Response) *flow.Response {
 		Status: answer.StatusCode, Proto: "HTTP/2.0", Header: answerFields(listOf(answer.Header), answer.StatusCode, "HTTP/2.0"),
 		Body: s, ContentLength: answer.ContentLength,
 	}
+	if s.feed != nil && s.wrote.Load() == 0 { // net/http, where it waits for windows, does not look at its context
+		context.AfterFunc(s.ctx, func() { _ = s.end() })
+	}
 	// A length that no field gives says that the head ended the stream: no trailer comes, either.
 	over := answer.ContentLength == 0 && len(answer.Header["Content-Length"]) == 0
 	switch {
@@ -181,6 +192,9 @@ func (s *stream) Read(p []byte) (int, error) {
 		return 0, s.failure
 	}
 	n, err := s.answer.Body.Read(p)
+	if s.feed != nil && n > 0 {
+		s.feed.turns.Add(2)
+	}
 	switch {
 	case err == io.EOF:
 		s.failure = err
@@ -202,12 +216,28 @@ func (s *stream) Close() error {
 	if s.feed != nil {
 		_ = s.feed.Close()
 	}
+	s.sent()
 	s.cancel(nil)
-	err := s.answer.Body.Close()
+	err := s.end()
 	if s.failure == nil {
 		s.failure = io.ErrClosedPipe
 	}
 	return err
+}
+
+// sent says that there is nothing to send any more.
+func (s *stream) sent() {
+	if s.feed != nil {
+		s.l.sending.remove(s.feed)
+	}
+}
+
+// end closes the body of the response, once: twice would give the target's window back twice.
+func (s *stream) end() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	return s.answer.Body.Close()
 }
 
 // feed is the request's body as net/http reads it, which closes it: ours is closed by the ingress.
@@ -216,6 +246,11 @@ type feed struct {
 	from    io.Reader
 	left    int64       // bytes promised; http1.Chunked when only the end will tell
 	trailer http.Header // announced; its values are filled in at the end
+
+	giveUp func(error)  // ends the exchange
+	turns  atomic.Int64 // grows while something moves; it is odd while more is read for net/http
+	seen   int64        // of turns, at the last look
+	since  time.Time    // they have been so many
 
 	begun, stopped atomic.Bool
 	broken         atomic.Pointer[error] // why it did not come to its end
@@ -242,7 +277,9 @@ func (f *feed) Read(p []byte) (int, error) {
 	if f.stopped.Load() {
 		return 0, io.ErrClosedPipe
 	}
-	n, err := f.from.Read(p)
+	f.turns.Add(1)
+	defer f.turns.Add(1)
+	n, err := f.from.Read(p[:min(len(p), piece)])
 	if f.left > 0 {
 		f.left = max(0, f.left-int64(n))
 	}

@@ -58,7 +58,7 @@ func (p *Pool) passProxy(ctx context.Context, x *flow.Exchange, t, via *target, 
 		return nil
 	}
 	if p.proxy.scheme == "https" {
-		conn := tls.Client(d.socket, p.proxy.tls)
+		conn := tls.Client(d.below(), p.proxy.tls)
 		if err := conn.HandshakeContext(ctx); err != nil {
 			return p.proxyNotSecured(x, err)
 		}
@@ -72,7 +72,7 @@ func (p *Pool) passProxy(ctx context.Context, x *flow.Exchange, t, via *target, 
 		return p.notThrough(x, t, err)
 	}
 	if len(ahead) > 0 {
-		d.conn = &begun{Conn: d.conn, ahead: ahead}
+		d.conn = &begun{Conn: d.below(), ahead: ahead}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ type upload struct {
 	stopped      atomic.Bool           // nothing more of the body is read
 	ending       atomic.Bool           // all of the body was read: what is left is to send it
 	clientFailed atomic.Pointer[error] // why the body did not end; the connection is closed then
+	stalled      atomic.Bool           // the target takes nothing; the connection is closed then
 
 	done chan struct{}
 	err  error         // after done
@@ -45,8 +47,12 @@ func (u *upload) run(left int64) {
 	defer close(u.done)
 	u.err = u.copy(left)
 	u.sent = time.Since(u.begun)
-	if u.err == nil {
+	switch {
+	case u.err == nil:
 		u.err = u.startClock()
+	case errors.Is(u.err, errStalled):
+		u.stalled.Store(true)
+		u.c.abort()
 	}
 }
 

@@ -1,0 +1,163 @@
+package ingress
+
+import (
+	"crypto/tls"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"proxycache/backend/flow"
+	"proxycache/backend/problem"
+	"proxycache/backend/schema"
+)
+
+// dialSmall connects a client for which the system holds little.
+func dialSmall(t *testing.T, address string) net.Conn {
+	t.Helper()
+	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 8<<10) })
+	}}
+	c, err := d.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// smallPair is such a client and its server's end.
+func smallPair(t *testing.T) (client, near net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client = dialSmall(t, l.Addr().String())
+	if near, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = near.Close() })
+	return client, near
+}
+
+// The slower one side takes its bytes, the longer a piece is on its way: what moves must count before the
+// piece has passed.
+func TestAHalfThatIsTakenSlowlyIsNotTakenForASilentOne(t *testing.T) {
+	t.Parallel()
+	a, err := authority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := a.Leaf("shop.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("by a client", func(t *testing.T) {
+		t.Parallel()
+		client, near := smallPair(t)
+		far, target := tcpPair(t)
+		takeSlowly(t, client, target, &joined{Conn: near, raw: near}, far)
+	})
+	t.Run("by a client inside TLS", func(t *testing.T) {
+		t.Parallel()
+		client, near := smallPair(t)
+		far, target := tcpPair(t)
+		over := tls.Server(near, &tls.Config{Certificates: []tls.Certificate{*leaf}})
+		takeSlowly(t, tls.Client(client, &tls.Config{InsecureSkipVerify: true}), target, &joined{Conn: over, raw: near}, far)
+	})
+	t.Run("by a target", func(t *testing.T) {
+		t.Parallel()
+		client, near := tcpPair(t)
+		target, far := smallPair(t)
+		takeSlowly(t, target, client, &joined{Conn: near, raw: near}, far)
+	})
+}
+
+// takeSlowly is the story of one who has said all he will and takes little at a time, then nothing, of what
+// the other has to say without end.
+func takeSlowly(t *testing.T, taker, talker net.Conn, near *joined, far net.Conn) {
+	t.Helper()
+	const silence = 400 * time.Millisecond
+	go func() { // until the tunnel is cut
+		for piece := randomBytes(64 << 10); ; {
+			if _, err := talker.Write(piece); err != nil {
+				return
+			}
+		}
+	}()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		carryWithin(silence, near, &socketTarget{TCPConn: far.(*net.TCPConn)})
+	}()
+	buf := make([]byte, 4<<10)
+	if _, err := taker.Read(buf); err != nil { // TLS has shaken hands
+		t.Fatal(err)
+	}
+	if err := taker.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); time.Since(began) < 6*silence; time.Sleep(silence / 16) {
+		if _, err := taker.Read(buf); err != nil {
+			t.Fatalf("it was cut after %v, though bytes moved: %v", time.Since(began), err)
+		}
+	}
+	select {
+	case <-over:
+		t.Fatal("it was cut though bytes moved")
+	default:
+	}
+	receive(t, over, "the end of a tunnel of which nothing is taken any more")
+}
+
+// The system waits until much of what it has was taken before it asks for more: a client that takes little
+// at a time is none that takes nothing.
+func TestAnAnswerThatIsTakenSlowlyArrives(t *testing.T) {
+	t.Parallel()
+	const patience = time.Second
+	for name, over := range map[string]func(net.Conn) net.Conn{
+		"in the clear": func(c net.Conn) net.Conn { return c },
+		"by TLS": func(c net.Conn) net.Conn {
+			return tls.Client(c, &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			done := make(chan *problem.Problem, 1)
+			l := limits(func(l *Limits) { l.WriteTimeout = schema.Duration(patience) })
+			h := limited(t, l, 1, func(x *flow.Exchange) *flow.Response {
+				r := unknown(rand.NewChaCha8([32]byte{}))
+				r.Body = &watched{r.Body, x, done}
+				return r
+			})
+			socket := dialSmall(t, h.address())
+			client := newTalk(t, over(socket))
+			client.say(get)
+			client.hear("HTTP/1.1 200 OK\r\n")
+			began := time.Now()
+			for buf := make([]byte, 1<<10); time.Since(began) < 4*patience; time.Sleep(patience / 40) {
+				if _, err := socket.Read(buf); err != nil {
+					t.Fatalf("it was cut after %v: %v", time.Since(began), err)
+				}
+			}
+			select {
+			case p := <-done:
+				t.Fatalf("it was cut: %v", p)
+			default:
+			}
+			since := time.Now()
+			if p := receive(t, done, "the end of an answer of which nothing is taken"); p == nil || p.Kind != problem.ClientLeft || !strings.Contains(p.Message, "took nothing of the answer for 1s") {
+				t.Errorf("it ended for %v", p)
+			}
+			if took := time.Since(since); took < patience/2 {
+				t.Errorf("it ended after %v", took)
+			}
+		})
+	}
+}
