@@ -47,7 +47,7 @@ type memory struct {
 
 // NewMemory is a store of at most capacity bytes in this process's memory, bookkeeping included. What
 // stays when it is full is decided by W-TinyLFU. One response can have half of it. Where its size is not
-// known it takes what is free and pushes nothing out, for it may still grow beyond that half; where that
+// known it takes what is free, and a sixteenth in any case, for it may still grow beyond that half; where that
 // is not enough its size is learned, and counts when it comes the next time.
 func NewMemory(capacity int64) Store {
 	m := &memory{seed: maphash.MakeSeed(), capacity: capacity, entries: map[string]*entry{}, urls: index{}, tags: index{}}

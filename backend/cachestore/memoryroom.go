@@ -144,7 +144,7 @@ func (m *memory) giveBack(w *memoryWriter) {
 
 // admit makes room for a large entry of n bytes under key, where it was asked for at least as often as each
 // of those that have to leave for it; otherwise nobody leaves. The one before it under its key is the first
-// to leave.
+// to leave: if the body then breaks off, neither is there.
 func (m *memory) admit(key string, hash uint64, n int64) bool {
 	used, pinned := m.used, m.pinned
 	var leaving []*entry

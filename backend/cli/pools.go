@@ -27,14 +27,18 @@ func (r remote) pools(ctx context.Context) (named []core.PoolFigure, err error) 
 
 // standing is how a pool stands, in a word and a few more: as the cells say it.
 func standing(p core.PoolFigure) (level, summary string) {
-	usable := 0
+	usable, members := 0, 0
 	for _, t := range p.Targets {
+		if t.Weight == 0 { // it only has connections left from before
+			continue
+		}
+		members++
 		if t.State == "healthy" || t.State == "unknown" {
 			usable++
 		}
 	}
-	switch summary = fmt.Sprintf("%d of %d targets can be asked", usable, len(p.Targets)); {
-	case usable == len(p.Targets):
+	switch summary = fmt.Sprintf("%d of %d targets can be asked", usable, members); {
+	case usable == members:
 		return "calm", summary
 	case usable > 0:
 		return "warn", summary

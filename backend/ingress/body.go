@@ -146,5 +146,9 @@ func (t *turn) readUnasked() {
 // finishReading brings the connection to the next request; false when the body before it is too long
 // or does not come.
 func (t *turn) finishReading() bool {
-	return t.body.complete.Load() || !t.body.broken.Load() && t.body.drain()
+	if t.body.complete.Load() {
+		return true
+	}
+	t.client.in.ended = time.Time{} // draining takes its time
+	return !t.body.broken.Load() && t.body.drain()
 }

@@ -74,7 +74,7 @@ func rawOf(c io.ReadWriteCloser) net.Conn {
 	case *joined:
 		return c.raw
 	case besides:
-		if tcp := c.Socket(); tcp != nil {
+		if tcp := c.Below(); tcp != nil {
 			return tcp
 		}
 	}
@@ -124,6 +124,7 @@ type pass struct {
 // besides is a target whose bytes may pass beside it.
 type besides interface {
 	Socket() *net.TCPConn // nil where they must go through Read and Write
+	Below() *net.TCPConn  // the same below TLS; nil where that is not known
 	Ahead() int           // how many bytes Read gives before those in the socket
 	Sent(n int64)
 	Received(n int64)

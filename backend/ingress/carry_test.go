@@ -39,6 +39,7 @@ func (s *socketTarget) Write(p []byte) (int, error) {
 }
 
 func (s *socketTarget) Socket() *net.TCPConn { return s.TCPConn }
+func (s *socketTarget) Below() *net.TCPConn  { return s.TCPConn }
 func (s *socketTarget) Ahead() int           { return len(s.ahead) }
 func (s *socketTarget) Sent(n int64)         { s.sent.Add(n) }
 func (s *socketTarget) Received(n int64)     { s.received.Add(n) }

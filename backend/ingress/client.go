@@ -268,7 +268,7 @@ func (c *client) rest() *joined {
 	c.in.ahead = nil
 	_ = c.conn.SetDeadline(time.Time{}) // a closed connection says so at the next read
 	c.in.until.Store(0)
-	c.out.until = time.Time{}
+	c.out.until.Store(0)
 	return &joined{Conn: c.conn, raw: c.raw, ahead: ahead}
 }
 

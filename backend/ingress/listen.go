@@ -12,6 +12,7 @@ import (
 
 	"proxycache/backend/flow"
 	"proxycache/backend/problem"
+	"proxycache/backend/socket"
 )
 
 // Settings say where a server listens and whom it believes.
@@ -322,7 +323,7 @@ func pause(done <-chan struct{}, d time.Duration) bool {
 // take serves a connection that has its place.
 func (s *Server) take(b *bound, conn net.Conn) {
 	s.gate.accepted.Add(1)
-	boundUnsent(conn)
+	socket.BoundUnsent(conn)
 	c := newClient(s, b, conn)
 	s.mu.Lock()
 	s.clients[c] = struct{}{}

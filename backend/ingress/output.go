@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"proxycache/backend/flow"
@@ -47,7 +48,9 @@ type output struct {
 	w      *bufio.Writer
 	corked bool // the head waits in w
 	cork   *time.Timer
-	until  time.Time // the deadline of writes: the next look at what the client takes
+	// until is the deadline of writes, in nanoseconds since 1970: the next look at what the client takes. 0 is
+	// none.
+	until atomic.Int64
 }
 
 // Write writes to the connection, until the client has taken nothing for the write timeout. The deadline
@@ -56,7 +59,7 @@ func (o *output) Write(p []byte) (int, error) {
 	c := o.client
 	look := c.server.limits.Load().writeTimeout / slack
 	now := time.Now()
-	if left := o.until.Sub(now); left < look || left > 2*look {
+	if left := time.Duration(o.until.Load() - now.UnixNano()); left < look || left > 2*look {
 		if err := o.lookIn(2*look, now); err != nil {
 			return 0, err
 		}
@@ -72,8 +75,9 @@ func (o *output) Write(p []byte) (int, error) {
 }
 
 func (o *output) lookIn(d time.Duration, now time.Time) error {
-	o.until = now.Add(d)
-	return o.client.raw.SetWriteDeadline(o.until)
+	until := now.Add(d)
+	o.until.Store(until.UnixNano())
+	return o.client.raw.SetWriteDeadline(until)
 }
 
 // writeOn goes on with a write of which n bytes have left, as long as the client takes something. It tries

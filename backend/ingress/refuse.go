@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"strconv"
+	"time"
 
 	"proxycache/backend/flow"
 	"proxycache/backend/http1"
@@ -107,6 +108,7 @@ func overloaded(accept string) *flow.Response {
 
 // decline answers a request that must not be begun now. The connection stays of use.
 func (t *turn) decline() (again bool) {
+	t.client.in.ended = time.Time{}
 	again = t.give(overloaded(t.head.Header.Joined("Accept")))
 	t.client.out.close()
 	return t.finish(again)

@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"crypto/tls"
+	"io"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -62,26 +63,45 @@ func TestAHalfThatIsTakenSlowlyIsNotTakenForASilentOne(t *testing.T) {
 		t.Parallel()
 		client, near := smallPair(t)
 		far, target := tcpPair(t)
-		takeSlowly(t, client, target, &joined{Conn: near, raw: near}, far)
+		takeSlowly(t, client, target, &joined{Conn: near, raw: near}, &socketTarget{TCPConn: far.(*net.TCPConn)})
 	})
 	t.Run("by a client inside TLS", func(t *testing.T) {
 		t.Parallel()
 		client, near := smallPair(t)
 		far, target := tcpPair(t)
 		over := tls.Server(near, &tls.Config{Certificates: []tls.Certificate{*leaf}})
-		takeSlowly(t, tls.Client(client, &tls.Config{InsecureSkipVerify: true}), target, &joined{Conn: over, raw: near}, far)
+		takeSlowly(t, tls.Client(client, &tls.Config{InsecureSkipVerify: true}), target, &joined{Conn: over, raw: near}, &socketTarget{TCPConn: far.(*net.TCPConn)})
 	})
 	t.Run("by a target", func(t *testing.T) {
 		t.Parallel()
 		client, near := tcpPair(t)
 		target, far := smallPair(t)
-		takeSlowly(t, target, client, &joined{Conn: near, raw: near}, far)
+		takeSlowly(t, target, client, &joined{Conn: near, raw: near}, &socketTarget{TCPConn: far.(*net.TCPConn)})
+	})
+	t.Run("by a target inside TLS", func(t *testing.T) {
+		t.Parallel()
+		client, near := tcpPair(t)
+		target, far := smallPair(t)
+		over := tls.Client(far, &tls.Config{InsecureSkipVerify: true})
+		takeSlowly(t, tls.Server(target, &tls.Config{Certificates: []tls.Certificate{*leaf}}), client, &joined{Conn: near, raw: near}, &secureTarget{over, far.(*net.TCPConn)})
 	})
 }
 
+// secureTarget is a target below whose TLS the connection is known.
+type secureTarget struct {
+	*tls.Conn
+	below *net.TCPConn
+}
+
+func (*secureTarget) Socket() *net.TCPConn  { return nil }
+func (s *secureTarget) Below() *net.TCPConn { return s.below }
+func (*secureTarget) Ahead() int            { return 0 }
+func (*secureTarget) Sent(int64)            {}
+func (*secureTarget) Received(int64)        {}
+
 // takeSlowly is the story of one who has said all he will and takes little at a time, then nothing, of what
 // the other has to say without end.
-func takeSlowly(t *testing.T, taker, talker net.Conn, near *joined, far net.Conn) {
+func takeSlowly(t *testing.T, taker, talker net.Conn, near *joined, far io.ReadWriteCloser) {
 	t.Helper()
 	const silence = 400 * time.Millisecond
 	go func() { // until the tunnel is cut
@@ -94,7 +114,7 @@ func takeSlowly(t *testing.T, taker, talker net.Conn, near *joined, far net.Conn
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		carryWithin(silence, near, &socketTarget{TCPConn: far.(*net.TCPConn)})
+		carryWithin(silence, near, far)
 	}()
 	buf := make([]byte, 4<<10)
 	if _, err := taker.Read(buf); err != nil { // TLS has shaken hands

@@ -257,3 +257,18 @@ func TestWatchersSeeSnapshots(t *testing.T) {
 		t.Errorf("%d kept, %+v, %d live", n, h.Stats(), h.LiveCount())
 	}
 }
+
+// The clock of a computer may be set back: what was counted in what is the future now is not waited for.
+func TestFiguresGoOnWhenTheClockIsSetBack(t *testing.T) {
+	now := time.Now()
+	var s stats
+	for i := range 70 {
+		s.finished(now.Add(time.Hour+time.Duration(i)*time.Second), time.Second)
+	}
+	for i := range 70 {
+		s.finished(now.Add(time.Duration(i)*time.Second), time.Millisecond)
+	}
+	if p99 := s.p99(now.Add(70 * time.Second)); p99 < 0.9 || p99 > 1.2 {
+		t.Errorf("p99 is %v ms, want about 1", p99)
+	}
+}

@@ -300,9 +300,11 @@ func (r *Recorder) release(batch []item) {
 	clear(batch)
 }
 
-// reuse keeps the room of a batch that is over.
+// reuse keeps the room of a batch that is over, unless it is a part of more: after a burst.
 func (r *Recorder) reuse(batch []item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.queue.spare = batch[:0]
+	if len(batch) < batchMost {
+		r.queue.spare = batch[:0]
+	}
 }

@@ -57,7 +57,7 @@ func (s *stats) begun(now time.Time) {
 func (s *stats) finished(began time.Time, d time.Duration) {
 	at := slotOf(began.Add(d))
 	h := &s.slots[at%int64(len(s.slots))]
-	if h.at < at {
+	if h.at < at || h.at-at > slotCount { // the clock may have been set back
 		*h = slot{at: at}
 	}
 	if h.at == at {

@@ -203,6 +203,7 @@ func watchUpgraded(w *watch, c io.ReadWriteCloser) io.ReadWriteCloser {
 // socketed is a connection whose bytes may pass beside Read and Write, from socket to socket.
 type socketed interface {
 	Socket() *net.TCPConn
+	Below() *net.TCPConn
 	Ahead() int
 }
 

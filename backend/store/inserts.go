@@ -9,12 +9,17 @@ import (
 // statement, cost as much as two rows.
 const rowsAtOnce = 32
 
+// bytesAtOnce bounds the blobs of what waits. The driver never gives back the room that one statement's
+// values once took.
+const bytesAtOnce = 256 << 10
+
 // inserts collects rows of one table and inserts them rowsAtOnce at a time. What waits is not in the
 // table yet: flush comes before anything asks for it.
 type inserts struct {
 	one, many statement
 	columns   int
 	waiting   int // rows that are set in many
+	bytes     int // of their blobs
 }
 
 // prepare takes the table with its columns, as INSERT INTO has them.
@@ -37,18 +42,25 @@ func (in *inserts) next() row {
 }
 
 func (in *inserts) done() error {
-	if in.waiting++; in.waiting < rowsAtOnce {
+	for _, arg := range in.next() {
+		if b, ok := arg.Value.([]byte); ok {
+			in.bytes += len(b)
+		}
+	}
+	switch in.waiting++; {
+	case in.bytes > bytesAtOnce:
+		return in.flush()
+	case in.waiting < rowsAtOnce:
 		return nil
 	}
-	in.waiting = 0
+	defer in.forget()
 	return in.many.run()
 }
 
 // flush inserts what waits.
 func (in *inserts) flush() error {
-	waiting := in.waiting
-	in.waiting = 0
-	for i := range waiting {
+	defer in.forget()
+	for i := range in.waiting {
 		for j, arg := range in.many.args[i*in.columns:][:in.columns] {
 			in.one.args[j].Value = arg.Value
 		}
@@ -59,8 +71,19 @@ func (in *inserts) flush() error {
 	return nil
 }
 
-// forget drops what waits.
-func (in *inserts) forget() { in.waiting = 0 }
+// forget drops what waits, and lets go of the blobs.
+func (in *inserts) forget() {
+	drop := func(args []driver.NamedValue) {
+		for i := range args {
+			if _, ok := args[i].Value.([]byte); ok {
+				args[i].Value = nil
+			}
+		}
+	}
+	drop(in.many.args[:in.waiting*in.columns])
+	drop(in.one.args)
+	in.waiting, in.bytes = 0, 0
+}
 
 // row is the columns of one row. Most are what they were the last time the place was used: a value that
 // stands there already is not made anew.

@@ -93,3 +93,32 @@ func TestARowKeepsNothingOfTheOneBefore(t *testing.T) {
 		}
 	}
 }
+
+// Heads may be large, and the last rows are not kept for it.
+func TestNothingIsKeptOfTheRowsThatWent(t *testing.T) {
+	s := open(t)
+	for _, n := range []int64{1, rowsAtOnce, rowsAtOnce + 3} {
+		b := &Batch{}
+		for seq := range n {
+			r := exchange(1000*n + seq)
+			r.RequestHead = bytes.Repeat([]byte("x"), 100<<10)
+			b.Entries = append(b.Entries, withBody(Entry{Record: r}, fmt.Append(nil, n, seq)))
+		}
+		if err := s.Save(b); err != nil {
+			t.Fatal(err)
+		}
+		for _, in := range s.writer.inserts() {
+			if in.waiting != 0 || in.bytes != 0 {
+				t.Errorf("after %d: %d rows wait, with %d bytes", n, in.waiting, in.bytes)
+			}
+			for _, arg := range append(in.many.args, in.one.args...) {
+				if blob, ok := arg.Value.([]byte); ok {
+					t.Fatalf("after %d: %d bytes are kept", n, len(blob))
+				}
+			}
+		}
+	}
+	if got := s.tell(t, "SELECT count(*) FROM details WHERE length(request_head) = 102400"); got != 1+rowsAtOnce+rowsAtOnce+3 {
+		t.Errorf("%d heads are there", got)
+	}
+}

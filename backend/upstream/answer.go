@@ -33,7 +33,7 @@ func (k *call) upgrade() (*flow.Response, error) {
 	ahead := append([]byte(nil), k.c.reader.Buffered()...)
 	k.c.reader.Release()
 	k.fill(flow.NoBody, 0)
-	k.response.Upgraded = newUpgraded(k.x.Context(), k.c.Conn, ahead, k.c.aborted, k.c.uncount)
+	k.response.Upgraded = newUpgraded(k.x.Context(), k.c.Conn, k.c.socket, ahead, k.c.aborted, k.c.uncount)
 	return &k.response, nil
 }
 

@@ -225,6 +225,7 @@ func (k *call) write() (sent int, err error) {
 	}
 	if k.left != 0 {
 		k.c.beside = true
+		k.c.paced.answer.Store(unread)
 		k.upload = startUpload(k.c, k.x, k.left, limit)
 		return len(*k.out), nil
 	}

@@ -89,6 +89,7 @@ func (c *conn) uncount() {
 func (c *conn) expect() {
 	c.waiting, c.heard, c.unsent, c.beside = true, false, false, false
 	c.sent = time.Time{}
+	c.paced.answer.Store(after)
 }
 
 // next waits for another head after an interim response, which may have come with it.
@@ -98,6 +99,10 @@ func (c *conn) next() { c.waiting = len(c.reader.Buffered()) == 0 }
 type hearing conn
 
 func (h *hearing) Read(p []byte) (n int, err error) {
+	if h.beside {
+		h.paced.answer.Store(awaited)
+		defer h.paced.answer.Store(unread)
+	}
 	if h.request != nil {
 		n, err = (*conn)(h).ask(p)
 	} else {
@@ -155,13 +160,14 @@ func (c *conn) drained() bool {
 // upgraded is a connection that no longer speaks HTTP: what was read ahead comes first.
 type upgraded struct {
 	net.Conn
-	ahead []byte
-	stop  func() bool
-	ended func() // once, when it is closed
+	socket net.Conn // below all layers
+	ahead  []byte
+	stop   func() bool
+	ended  func() // once, when it is closed
 }
 
-func newUpgraded(ctx context.Context, conn net.Conn, ahead []byte, aborted, ended func()) *upgraded {
-	return &upgraded{Conn: conn, ahead: ahead, stop: whenOver(ctx, aborted), ended: sync.OnceFunc(ended)}
+func newUpgraded(ctx context.Context, conn, socket net.Conn, ahead []byte, aborted, ended func()) *upgraded {
+	return &upgraded{Conn: conn, socket: socket, ahead: ahead, stop: whenOver(ctx, aborted), ended: sync.OnceFunc(ended)}
 }
 
 // whenOver has f run once ctx ends, unless stop comes first, as context.AfterFunc does. The contexts
@@ -187,6 +193,12 @@ func (u *upgraded) Read(p []byte) (int, error) {
 // Socket is the TCP connection below, where nothing lies between; else nil.
 func (u *upgraded) Socket() *net.TCPConn {
 	tcp, _ := u.Conn.(*net.TCPConn)
+	return tcp
+}
+
+// Below is the TCP connection below TLS, too; nil where there is none.
+func (u *upgraded) Below() *net.TCPConn {
+	tcp, _ := u.socket.(*net.TCPConn)
 	return tcp
 }
 

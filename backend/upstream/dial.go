@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"proxycache/backend/flow"
+	"proxycache/backend/socket"
 )
 
 // headStart is what one address has before the next is tried beside it (RFC 8305 §5).
@@ -75,8 +76,9 @@ func (p *Pool) reach(ctx context.Context, x *flow.Exchange, t *target) (*dialled
 	return newDialled(socket), nil
 }
 
-func newDialled(socket net.Conn) *dialled {
-	return &dialled{conn: socket, socket: socket, paced: newPaced(socket), facts: flow.Conn{Local: socket.LocalAddr().String(), Remote: socket.RemoteAddr().String()}}
+func newDialled(conn net.Conn) *dialled {
+	socket.BoundUnsent(conn)
+	return &dialled{conn: conn, socket: conn, paced: newPaced(conn), facts: flow.Conn{Local: conn.LocalAddr().String(), Remote: conn.RemoteAddr().String()}}
 }
 
 // below is what a further layer is put on.
@@ -239,6 +241,6 @@ func (p *Pool) tunnel(x *flow.Exchange) (*flow.Response, error) {
 	x.Note("connection", "new")
 	return &flow.Response{
 		Status: 200, Reason: "Connection established", Proto: "HTTP/1.1", Body: flow.NoBody,
-		Upgraded: newUpgraded(x.Context(), d.conn, nil, func() { _ = d.socket.Close() }, func() { p.lines.release(t.site) }),
+		Upgraded: newUpgraded(x.Context(), d.conn, d.socket, nil, func() { _ = d.socket.Close() }, func() { p.lines.release(t.site) }),
 	}, nil
 }

@@ -12,8 +12,8 @@ import (
 
 const (
 	// writeTimeout is how long a target may take nothing of a request that is there to be sent: as long as a
-	// client may take nothing of its answer, where [limits] does not say otherwise. It is no setting, for who
-	// is slow and moves does not meet it, and who has stopped is not helped by more time.
+	// client may take nothing of its answer, where [limits] does not say otherwise. It is no setting: who
+	// is slow and moves does not meet it.
 	writeTimeout = 30 * time.Second
 	// looks are how often within that time one is taken at what has moved: it may end later by two.
 	looks = 32
@@ -31,7 +31,15 @@ type paced struct {
 	patience time.Duration // with a peer that takes nothing; 0 for any
 	looking  bool          // there is a deadline
 	heard    atomic.Int64  // grows while the peer says something: it is busy with the exchange
+	answer   atomic.Int32  // after, unread or awaited
 }
+
+// What becomes of the answer while a request is sent.
+const (
+	after   = iota // it is read when the request has left
+	unread         // it may have come, and nobody reads it just now: the peer may have to wait for that
+	awaited        // somebody waits for more of it
+)
 
 func newPaced(c net.Conn) *paced { return &paced{Conn: c, plain: socket.Of(c)} }
 
@@ -67,7 +75,7 @@ func (c *paced) writeOn(p []byte, n int) (int, error) {
 			return n, err
 		}
 		switch now, hears := time.Now(), c.heard.Load(); {
-		case m > 0 || hears != heard:
+		case m > 0 || hears != heard || c.answer.Load() == unread:
 			since, heard = now, hears
 		case now.Sub(since) >= c.patience:
 			return n, errStalled

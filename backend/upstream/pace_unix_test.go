@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -67,4 +68,40 @@ func TestATargetThatTakesLittleAtATimeIsNotGivenUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Windows of HTTP/2 may be wide open where the way itself is slow.
+func TestAnUploadByHTTP2GoesOnWhereTheWayIsSlow(t *testing.T) {
+	frame := func(kind, flags byte, payload []byte) []byte {
+		return append([]byte{0, 0, byte(len(payload)), kind, flags, 0, 0, 0, 0}, payload...)
+	}
+	const settings, windowUpdate, ack = 4, 8, 1
+	wide := []byte{0x40, 0, 0, 0}
+	l := smallListener(t)
+	var taken atomic.Int64
+	serveListener(t, l, func(p *peer) {
+		_, _ = p.Write(frame(settings, 0, append([]byte{0, 4}, wide...))) // SETTINGS_INITIAL_WINDOW_SIZE
+		_, _ = p.Write(frame(settings, ack, nil))
+		_, _ = p.Write(frame(windowUpdate, 0, wide))
+		for b := make([]byte, 4<<10); ; time.Sleep(stalling / 50) {
+			n, err := p.Conn.Read(b)
+			if taken.Add(int64(n)); err != nil {
+				return
+			}
+		}
+	})
+	p := hasty(openTo(t, "h2c://"+l.Addr().String()))
+	x := withBody(ask(t, "POST", "/"), zeros{}, 1<<40)
+	ctx, cancel := context.WithCancel(x.Context())
+	defer cancel()
+	x.WithContext(ctx)
+	ended := make(chan error, 1)
+	go func() { _, err := p.Send(x); ended <- err }()
+	select {
+	case err := <-ended:
+		t.Fatalf("it was cut off after %d bytes: %v", taken.Load(), err)
+	case <-time.After(6 * stalling):
+	}
+	cancel()
+	<-ended
 }

@@ -73,7 +73,7 @@ func (s *sending) look() {
 func (f *feed) idle(now time.Time) time.Duration {
 	turns := f.turns.Load()
 	reading := turns%2 != 0
-	if reading || turns != f.seen || f.since.IsZero() {
+	if reading || f.unread.Load() || turns != f.seen || f.since.IsZero() {
 		f.seen, f.since = turns, now
 	}
 	return now.Sub(f.since)

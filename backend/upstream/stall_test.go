@@ -300,3 +300,35 @@ func TestAnUpgradedConnectionMayRest(t *testing.T) {
 		})
 	}
 }
+
+// A target that answers while it takes the request stops taking it when nobody takes the answer: its client
+// is slow, and that is no fault of the target's.
+func TestATargetWaitsForWhoReadsItsAnswer(t *testing.T) {
+	const size = 48 << 20
+	for name, echo := range map[string]func() string{
+		"HTTP/1": func() string {
+			return "http://" + serve(t, func(p *peer) {
+				p.head()
+				p.say("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size)
+				_, _ = io.CopyN(p.Conn, p.in, size)
+			})
+		},
+		"HTTP/2": func() string {
+			return "h2c://" + serveH2C(t, func(w http.ResponseWriter, r *http.Request) {
+				_ = http.NewResponseController(w).Flush()
+				_, _ = io.Copy(w, r.Body)
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := hasty(openTo(t, echo()))
+			r := send(t, p, withBody(ask(t, "POST", "/"), io.LimitReader(zeros{}, size), size))
+			time.Sleep(3 * stalling) // the client takes nothing
+			n, err := io.Copy(io.Discard, r.Body)
+			_ = r.Body.Close()
+			if n != size || p.Stats().Faults != (Faults{}) {
+				t.Errorf("%d of %d bytes came, %v: %+v", n, int64(size), err, p.Stats().Faults)
+			}
+		})
+	}
+}

@@ -166,6 +166,7 @@ func (s *stream) noteSent() {
 
 func (s *stream) respond(answer *http.Response) *flow.Response {
 	s.answer = answer
+	s.listens(false)
 	s.k.x.Timing.FirstByte = time.Duration(s.first.Load())
 	s.noteSent()
 	r := &flow.Response{
@@ -191,7 +192,9 @@ func (s *stream) Read(p []byte) (int, error) {
 	if s.failure != nil {
 		return 0, s.failure
 	}
+	s.listens(true)
 	n, err := s.answer.Body.Read(p)
+	s.listens(false)
 	if s.feed != nil && n > 0 {
 		s.feed.turns.Add(2)
 	}
@@ -225,6 +228,14 @@ func (s *stream) Close() error {
 	return err
 }
 
+// listens says whether somebody waits for more of the answer. While nobody does, the target may have to
+// wait for that before it takes more of the request.
+func (s *stream) listens(yes bool) {
+	if s.feed != nil {
+		s.feed.unread.Store(!yes)
+	}
+}
+
 // sent says that there is nothing to send any more.
 func (s *stream) sent() {
 	if s.feed != nil {
@@ -247,6 +258,7 @@ type feed struct {
 	left    int64       // bytes promised; http1.Chunked when only the end will tell
 	trailer http.Header // announced; its values are filled in at the end
 
+	unread atomic.Bool  // the answer may have come, and nobody reads it just now
 	giveUp func(error)  // ends the exchange
 	turns  atomic.Int64 // grows while something moves; it is odd while more is read for net/http
 	seen   int64        // of turns, at the last look

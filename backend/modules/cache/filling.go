@@ -45,10 +45,11 @@ func (f *filling) keep(p []byte) bool {
 	if f.read > f.cache.maxObject || f.size >= 0 && f.read > f.size {
 		f.cache.count.tooLarge.Add(1)
 		f.drop()
+		f.cache.delete(f.entry.Key)
 		return false
 	}
 	if _, err := f.writer.Write(p); err != nil {
-		f.cache.unstored(err)
+		f.cache.unstored(f.entry.Key, err)
 		f.drop()
 		return false
 	}
@@ -66,19 +67,22 @@ func (f *filling) commit() {
 		f.entry.Trailer = keptTrailer(f.trailer())
 	}
 	if err := w.Commit(f.entry); err != nil {
-		f.cache.unstored(err)
+		f.cache.unstored(f.entry.Key, err)
 		return
 	}
 	f.cache.count.stored.Add(1)
 	f.cache.recall(f.entry, f.since)
 }
 
-// unstored takes what a store said that did not store a response. That it has no room is no failure of it,
-// whether that shows before the body or at its end.
-func (c *cache) unstored(err error) {
+// unstored takes what a store said that did not store a response under key. That it has no room is no
+// failure of it, whether that shows before the body or at its end; but what is stored there is older than
+// what a client has seen by now.
+func (c *cache) unstored(key string, err error) {
 	if !cachestore.NoRoom(err) {
 		c.failed(err)
+		return
 	}
+	c.delete(key)
 }
 
 // recall takes e, which has just been stored, out again where it was invalidated after the first n and

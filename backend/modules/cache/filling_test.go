@@ -163,3 +163,40 @@ func saysNoRoom(t *testing.T) error {
 	w.Abort()
 	return err
 }
+
+// Who has seen a newer response is not given the older one again because the newer one has no room.
+func TestWhatCouldNotBeStoredTakesTheOlderOneAway(t *testing.T) {
+	of := func(letter string, n int, told bool) string {
+		return strings.Replace(sized(n, told), strings.Repeat("x", n), strings.Repeat(letter, n), 1)
+	}
+	for _, c := range []struct {
+		name     string
+		settings map[string]any
+		size     int
+		told     bool
+	}{
+		{"others are more popular", map[string]any{"memory": "1MiB"}, 300_000, true},
+		{"too large for the memory", map[string]any{"memory": "1MiB"}, 600_000, true},
+		{"too large, which the end tells", map[string]any{"memory": "1MiB"}, 600_000, false},
+		{"larger than max_object, which the end tells", map[string]any{"max_object": "200KB"}, 300_000, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t, c.settings)
+				h.step(1, step{ask: "GET /k", gives: of("1", 100_000, true), sent: "yes", body: "-"})
+				for i := range 7 {
+					other := fmt.Sprintf("GET /%d", i)
+					h.step(2, step{ask: other, gives: of("o", 110_000, true), sent: "yes", body: "-"})
+					for range 8 {
+						h.step(3, step{ask: other, body: "-"})
+					}
+				}
+				h.step(4, step{ask: "GET /k", body: strings.Repeat("1", 100_000)})
+				newer := strings.Repeat("2", c.size)
+				h.step(5, step{ask: "GET /k\nCache-Control: no-cache", after: time.Second, gives: of("2", c.size, c.told), sent: "yes", body: newer})
+				h.step(6, step{ask: "GET /k", after: time.Second, gives: of("2", c.size, c.told), sent: "yes", body: newer})
+				h.calm()
+			})
+		})
+	}
+}

@@ -114,7 +114,9 @@ func (c *cache) begin(entry *cachestore.Response, g fetched) *filling {
 		c.failed(err)
 		return f
 	}
-	f.writer, f.stores = w, w != nil
+	if f.writer, f.stores = w, w != nil; w == nil {
+		c.delete(entry.Key)
+	}
 	if f.stores && f.size == 0 {
 		f.commit()
 	}

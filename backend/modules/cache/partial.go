@@ -147,7 +147,7 @@ func (c *cache) putPart(e *cachestore.Response, p part, since int64) {
 		}
 	}
 	if err != nil {
-		c.unstored(err)
+		c.unstored(e.Key, err)
 	}
 }
 

@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package ingress
+package socket
 
 import (
 	"net"
@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unsentMost is how many bytes wait in the system for a client that takes them slowly.
+// unsentMost is how many bytes wait in the system for a peer that takes them slowly.
 const unsentMost = 128 << 10
 
-// boundUnsent has the system tell of room again as soon as unsentMost is not exceeded. Without it a
-// writer sleeps until a third of a buffer of megabytes is empty, and a client that takes little at a
+// BoundUnsent has the system tell of room again as soon as unsentMost is not exceeded. Without it a
+// writer sleeps until a third of a buffer of megabytes is empty, and a peer that takes little at a
 // time looks like one that takes nothing.
-func boundUnsent(conn net.Conn) {
+func BoundUnsent(conn net.Conn) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return

@@ -1,7 +1,0 @@
-//go:build !linux && !darwin
-
-package ingress
-
-import "net"
-
-func boundUnsent(net.Conn) {}
