@@ -134,12 +134,20 @@ func (o *rawOrigin) serve(c *originConn) {
 	for {
 		n, err := c.Read(buf)
 		if n > 0 && bytes.Contains(buf[:n], []byte(finder)) {
+			o.forget(c)
 			return
 		}
 		if !o.take(c, buf[:n], err != nil) {
 			return
 		}
 	}
+}
+
+// forget takes out a connection that is none of the case.
+func (o *rawOrigin) forget(c *originConn) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.conns = slices.DeleteFunc(o.conns, func(one *originConn) bool { return one == c })
 }
 
 // take reads what came, and tells whether the connection goes on.

@@ -55,6 +55,8 @@ export class Start {
   /** Captured per awaited thing, while it is the only one: a program's id, or "terminal". */
   #byProgram: Map<string, number> = $state.raw(new Map());
   #seen = 0;
+  /** When the page was made, in milliseconds of Unix. */
+  readonly #made = Date.now();
   readonly #backend: Backend;
   readonly #toasts: Toasts;
 
@@ -222,6 +224,7 @@ export class Start {
       const { total } = await this.#backend.exchanges({ filter: '', after: 0, skip: 0, limit: 1, count: false });
       const skip = Math.max(0, total - lastRows);
       const { rows } = await this.#backend.exchanges({ filter: '', after: 0, skip, limit: lastRows, count: false });
+      this.#take(rows.filter((row) => row.started >= this.#made)); // they came while this was asked for
       this.last = rows.toReversed();
       this.#seen = Math.max(this.#seen, rows.at(-1)?.seq ?? 0);
     } catch {
