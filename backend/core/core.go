@@ -22,6 +22,7 @@ import (
 	"proxycache/backend/problem"
 	"proxycache/backend/record"
 	"proxycache/backend/store"
+	"proxycache/backend/upstream"
 )
 
 // Options say where a Core lives.
@@ -30,6 +31,8 @@ type Options struct {
 	Config  string // the configuration file; "" for config.toml in Dir
 	Version string
 	Log     *slog.Logger
+	// Resolver finds the addresses of the servers that pools name; nil is the system's.
+	Resolver upstream.Resolver
 }
 
 // Core is the running product: the parts of DESIGN §2 wired together.
@@ -128,7 +131,7 @@ func (c *Core) open() error {
 	}
 	c.likes.path = filepath.Join(o.Dir, "preferences.json")
 	c.engine = engine.New(engine.Options{
-		Module: modules.Lookup, Demo: c.demo.Addr(), Refuse: c.refuses, Folder: filepath.Dir(o.Config), Data: filepath.Join(o.Dir, "cells"), Log: c.log,
+		Module: modules.Lookup, Demo: c.demo.Addr(), Refuse: c.refuses, Folder: filepath.Dir(o.Config), Resolver: o.Resolver, Data: filepath.Join(o.Dir, "cells"), Log: c.log,
 	})
 	return c.openTraffic()
 }

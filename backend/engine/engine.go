@@ -12,6 +12,7 @@ import (
 	"proxycache/backend/page"
 	"proxycache/backend/policy"
 	"proxycache/backend/problem"
+	"proxycache/backend/upstream"
 )
 
 // Options are what an engine needs of its surroundings.
@@ -24,6 +25,8 @@ type Options struct {
 	Refuse func(netip.AddrPort) bool
 	// Folder is where relative paths of pools' files begin: the configuration file's.
 	Folder string
+	// Resolver finds the addresses of names; nil is the system's.
+	Resolver upstream.Resolver
 	// Data is the folder for what cells keep on the disk; "" where they keep nothing there.
 	Data string
 	Log  *slog.Logger

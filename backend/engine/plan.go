@@ -129,7 +129,7 @@ func (b *builder) failInside(where string, err error) {
 
 func (b *builder) options() upstream.Options {
 	o := b.engine.options
-	return upstream.Options{Demo: o.Demo, Refuse: o.Refuse, Folder: o.Folder}
+	return upstream.Options{Demo: o.Demo, Refuse: o.Refuse, Folder: o.Folder, Resolver: o.Resolver}
 }
 
 func (b *builder) upstreams(doc *config.Document) {

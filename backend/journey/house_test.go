@@ -17,13 +17,15 @@ import (
 	"time"
 
 	"proxycache/backend/core"
+	"proxycache/backend/upstream"
 )
 
 // house is a running core with a folder of its own.
 type house struct {
 	*core.Core
-	t   *testing.T
-	dir string
+	t     *testing.T
+	dir   string
+	names upstream.Resolver // nil for the system's
 }
 
 const listenAnywhere = `
@@ -35,12 +37,17 @@ accept = ["reverse", "forward", "connect", "socks5"]
 // openHouse starts a core on a free port. The configuration has no version and no listener of its own.
 func openHouse(t *testing.T, config string) *house {
 	t.Helper()
+	return openHouseWith(t, config, nil)
+}
+
+func openHouseWith(t *testing.T, config string, names upstream.Resolver) *house {
+	t.Helper()
 	dir := t.TempDir()
 	text := "version = 1\n" + topOf(config) + listenAnywhere + tablesOf(config)
 	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, dir: dir}
+	h := &house{t: t, dir: dir, names: names}
 	h.start()
 	t.Cleanup(h.stop)
 	return h
@@ -64,7 +71,7 @@ func firstTable(config string) int {
 
 func (h *house) start() {
 	h.t.Helper()
-	c, err := core.Open(core.Options{Dir: h.dir, Version: "test"})
+	c, err := core.Open(core.Options{Dir: h.dir, Version: "test", Resolver: h.names})
 	if err != nil {
 		h.t.Fatal(err)
 	}

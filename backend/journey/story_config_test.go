@@ -27,7 +27,7 @@ func (s *telling) configure(one section) error {
 	if s.house != nil {
 		return s.swap(file, text)
 	}
-	s.house = openHouse(s.t, one.text)
+	s.house = openHouseWith(s.t, one.text, s.names)
 	s.began()
 	return nil
 }

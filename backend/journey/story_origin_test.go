@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -35,7 +36,16 @@ func openScripted(t *testing.T) *scripted {
 // listen opens one more address.
 func (o *scripted) listen(t *testing.T) string {
 	t.Helper()
-	s := httptest.NewUnstartedServer(o)
+	return o.listenAt(t, "127.0.0.1:0")
+}
+
+func (o *scripted) listenAt(t *testing.T, at string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: o}}
 	s.Config.Protocols = new(http.Protocols)
 	s.Config.Protocols.SetHTTP1(true)
 	s.Config.Protocols.SetUnencryptedHTTP2(true)

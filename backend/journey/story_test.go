@@ -3,6 +3,7 @@ package journey
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 //
 //   - config.toml: the configuration. A later one is put in force while the program runs.
 //   - restart, which is empty: the program ends and starts again in the same folder.
+//   - names: lines "several.test 127.0.0.2 127.0.0.3": the addresses of names from now on.
 //   - send: a request as a person would write it, each on a connection of its own. "send 3" is the same
 //     request three times at once. "send &" does not wait for the answer: "await", which is empty, waits
 //     for the oldest of those, and what follows looks at it. Who is not awaited leaves when the story ends.
@@ -45,7 +47,8 @@ import (
 //     history, and "TARGET has weight 0.1 of 1, 0 in flight, 1 ejections".
 //
 // ORIGIN is the address of a server that answers with what it was sent, PORT its port, so that
-// a.localhost:PORT leads there, too; ORIGIN2 to ORIGIN9 are other addresses of it. PROXY is the proxy's,
+// a.localhost:PORT leads there, too; ORIGIN2 to ORIGIN9 are other addresses of it, and at EVERYPORT it
+// listens at every address of this machine, 127.0.0.2 among them. PROXY is the proxy's,
 // REDIS and MEMCACHED are those of servers of this machine that are started where a story names them, and
 // at DEAD nobody listens. DIR is a folder of the story's own.
 func TestStories(t *testing.T) {
@@ -63,12 +66,23 @@ func TestStories(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, fault := range tell(t, file, text) {
+			var faults []string
+			for range patientTellings {
+				if faults = tell(t, file, text); len(faults) == 0 {
+					return
+				}
+				t.Logf("told again, for a busy machine may have been too slow for its windows of time: %q", faults)
+			}
+			for _, fault := range faults {
 				t.Error(fault)
 			}
 		})
 	}
 }
+
+// patientTellings is how often a story is told until it comes true: many have windows of a second, and a
+// machine that is busy with other tests may sleep through one. What is wrong is wrong each time.
+const patientTellings = 3
 
 // section is a part of a story.
 type section struct {
@@ -112,6 +126,7 @@ type telling struct {
 	t     *testing.T
 	file  string
 	words *words
+	names *storyNames
 	house *house // nil before the first config.toml
 	cells *cells
 
@@ -124,7 +139,7 @@ type telling struct {
 // the first section that cannot be gone through.
 func tell(t *testing.T, file string, text []byte) (faults []string) {
 	t.Helper()
-	s := &telling{t: t, file: file, words: newWords(t)}
+	s := &telling{t: t, file: file, words: newWords(t), names: &storyNames{known: map[string][]netip.Addr{}}}
 	defer s.leave()
 	for _, one := range sectionsOf(text) {
 		one.text = s.words.replace(one.text)
@@ -193,6 +208,7 @@ func (s *telling) known() []kind {
 	return []kind{
 		{"config.toml", nil, false, s.configure},
 		{"restart", nil, true, s.restart},
+		{"names", nil, false, s.naming},
 		{"send", isSending, true, s.send},
 		{"await", nil, true, s.await},
 		{"want", nil, true, s.want},

@@ -24,7 +24,7 @@ func newWords(t *testing.T) *words {
 	return &words{t: t, origin: openScripted(t), known: map[string]string{}}
 }
 
-var word = regexp.MustCompile(`\b(ORIGIN[2-9]?|PORT|PROXY|DEAD|REDIS|MEMCACHED|DIR)\b`)
+var word = regexp.MustCompile(`\b(ORIGIN[2-9]?|PORT|EVERYPORT|PROXY|DEAD|REDIS|MEMCACHED|DIR)\b`)
 
 func (w *words) replace(text string) string { return word.ReplaceAllStringFunc(text, w.meaning) }
 
@@ -44,6 +44,9 @@ func (w *words) begin(name string) string {
 		return "127.0.0.1:1"
 	case "PORT":
 		_, port, _ := strings.Cut(w.meaning("ORIGIN"), ":")
+		return port
+	case "EVERYPORT":
+		_, port, _ := net.SplitHostPort(w.origin.listenAt(w.t, "0.0.0.0:0"))
 		return port
 	case "DIR":
 		return w.t.TempDir()

@@ -42,7 +42,7 @@ func TestAWrongStoryFails(t *testing.T) {
 		{"an action", "-- act --\nshop/ratelimit reset\nnothing of the kind\n", []string{`:20: exchange 1, act: "nothing of the kind" is not in`}},
 		{"an action that is not there", "-- act --\nshop/ratelimit explode\n", []string{`:19: exchange 1, act: proxycache: `}},
 		{"another configuration", "-- config.toml --\n[[routes]]\nname = 7\n", []string{":18: exchange 1, config.toml: the configuration is wrong: "}},
-		{"a section that is none", "-- wants --\n200\n-- want --\n404\n", []string{":18: exchange 1, wants: it is no section: write config.toml, restart, send, await, want, trail, facts, origin, asked, health, wait, act, cell"}},
+		{"a section that is none", "-- wants --\n200\n-- want --\n404\n", []string{":18: exchange 1, wants: it is no section: write config.toml, restart, names, send, await, want, trail, facts, origin, asked, health, wait, act, cell"}},
 		{"a section with more behind its name", "-- send all --\nGET /\n", []string{":18: exchange 1, send all: it is no section"}},
 		{"one of many", "-- send 2 --\nGET /b\nHost: b.test\n-- want --\n200\n\nGET /c\n", []string{
 			":24: exchange 3, want: of exchange 2, the body is\nGET /b\n", ":24: exchange 3, want: of exchange 3, the body is"}},
