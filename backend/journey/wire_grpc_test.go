@@ -362,12 +362,17 @@ var rpcCases = []struct {
 		}
 	}},
 	{"the deadline passes", func(ctx context.Context, t *testing.T, p rpcPath) {
-		ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-		defer cancel()
-		if _, err := p.client.UnaryCall(ctx, &rpc.SimpleRequest{FillUsername: true}); status.Code(err) != codes.DeadlineExceeded {
-			t.Error(err)
+		var err error
+		for range 3 { // the server has the same deadline, and may be first to give up
+			ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+			_, err = p.client.UnaryCall(ctx, &rpc.SimpleRequest{FillUsername: true})
+			cancel()
+			p.wantEnded(t)
+			if status.Code(err) == codes.DeadlineExceeded {
+				return
+			}
 		}
-		p.wantEnded(t)
+		t.Error(err)
 	}},
 	{"the client cancels", func(ctx context.Context, t *testing.T, p rpcPath) {
 		ctx, cancel := context.WithCancel(ctx)
