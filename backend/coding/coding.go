@@ -9,8 +9,8 @@ import (
 	"io"
 	"strings"
 
-	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
+	"github.com/molecule-man/go-brrr"
 
 	"proxycache/backend/problem"
 )
@@ -54,7 +54,7 @@ func (d *decoders) push(coding string) error {
 		}
 		d.add(z)
 	case "br":
-		d.Reader = brotli.NewReader(d.Reader)
+		d.add(brrr.NewReader(d.Reader))
 	case "zstd":
 		z, err := zstd.NewReader(d.Reader, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(zstdWindow))
 		if err != nil {

@@ -6,11 +6,13 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
+	"testing/iotest"
 
-	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
+	"github.com/molecule-man/go-brrr"
 
 	"proxycache/backend/problem"
 )
@@ -30,7 +32,7 @@ func encode(t *testing.T, coding string, in []byte) []byte {
 	case "bare":
 		w, err = flate.NewWriter(&out, flate.BestSpeed)
 	case "br":
-		w = brotli.NewWriter(&out)
+		w, err = brrr.NewWriter(&out, 6)
 	case "zstd":
 		w, err = zstd.NewWriter(&out)
 	default:
@@ -109,5 +111,25 @@ func TestABodyThatBreaksOffIsAnErrorOfRead(t *testing.T) {
 			t.Errorf("%s: the end is missing and nobody noticed", coding)
 		}
 		_ = r.Close()
+	}
+}
+
+func TestABodyMayComeByteByByte(t *testing.T) {
+	for coding, bodies := range map[string]int{"gzip": 10, "zstd": 10, "br": 200} { // br ends at any bit
+		chance := rand.New(rand.NewPCG(1, 2))
+		for size := range bodies {
+			body := make([]byte, size*3)
+			for i := range body {
+				body[i] = text[chance.IntN(1+size%len(text))]
+			}
+			r, err := Decode(iotest.OneByteReader(bytes.NewReader(encode(t, coding, body))), coding)
+			if err != nil {
+				t.Fatalf("%s of %d bytes: %v", coding, len(body), err)
+			}
+			if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, body) {
+				t.Fatalf("%s of %d bytes: %d bytes came, %v", coding, len(body), len(got), err)
+			}
+			_ = r.Close()
+		}
 	}
 }

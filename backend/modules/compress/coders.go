@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"github.com/molecule-man/go-brrr"
 
 	bodies "proxycache/backend/coding"
 )
@@ -55,15 +55,16 @@ const (
 	zstdWindow = 8 << 20
 )
 
-// newEncoder makes an encoder that works in the goroutine of who calls it. The settings have been
-// checked: no option is refused.
+// newEncoder makes an encoder that works in the goroutine of who calls it, but for br from level 10,
+// which has two of its own. The settings have been checked: no option is refused.
 func newEncoder(c coding, level, window int) encoder {
 	switch c {
 	case codingGzip:
 		w, _ := gzip.NewWriterLevel(nil, level)
 		return w
 	case codingBrotli:
-		return brotli.NewWriterOptions(nil, brotli.WriterOptions{Quality: level, LGWin: min(bits.Len(uint(window))-1, brotliWindow)})
+		w, _ := brrr.NewWriterOptions(nil, level, brrr.WriterOptions{LGWin: min(bits.Len(uint(window))-1, brotliWindow)})
+		return w
 	}
 	w, _ := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
 		zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(level)), zstd.WithWindowSize(window))
@@ -82,7 +83,7 @@ func decoderOf(c coding) func() any {
 	case codingGzip:
 		return func() any { return new(gzip.Reader) }
 	case codingBrotli:
-		return func() any { return new(brotli.Reader) }
+		return func() any { return new(unbrotler) }
 	case codingZstd:
 		return func() any {
 			d, _ := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
@@ -90,6 +91,25 @@ func decoderOf(c coding) func() any {
 		}
 	}
 	return func() any { return new(inflater) }
+}
+
+// unbrotler undoes "br".
+type unbrotler struct{ brrr.Reader }
+
+func (u *unbrotler) Reset(from io.Reader) error { u.Reader.Reset(unfinished{from}); return nil }
+
+// unfinished is read only for as long as something is missing: its end is unexpected.
+type unfinished struct{ io.Reader }
+
+func (u unfinished) Read(p []byte) (int, error) {
+	n, err := u.Reader.Read(p)
+	switch {
+	case err != io.EOF:
+		return n, err
+	case n > 0:
+		return n, nil
+	}
+	return 0, io.ErrUnexpectedEOF
 }
 
 // inflater undoes "deflate", in both the forms that are sent.

@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
+	"github.com/molecule-man/go-brrr"
 
 	"proxycache/backend/flow"
 	"proxycache/backend/policy"
@@ -122,7 +122,7 @@ func decode(t reporter, name string, from io.Reader) io.Reader {
 	case "deflate":
 		r, err = zlib.NewReader(from)
 	case "br":
-		r = brotli.NewReader(from)
+		r = brrr.NewReader(from)
 	case "zstd":
 		var d *zstd.Decoder
 		if d, err = zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20)); err == nil {
@@ -151,7 +151,11 @@ func writer(t reporter, name string, to io.Writer) flusher {
 	case "deflate":
 		return zlib.NewWriter(to)
 	case "br":
-		return brotli.NewWriter(to)
+		w, err := brrr.NewWriter(to, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
 	case "zstd":
 		w, err := zstd.NewWriter(to, zstd.WithEncoderConcurrency(1))
 		if err != nil {
