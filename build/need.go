@@ -56,6 +56,7 @@ func testNeeds() []need {
 		onLinux(program("dbus-run-session", "the real window wants a session bus", "dbus", "", "")),
 		onLinux(program("openssl", "is a TLS server in the journeys", "openssl", "", "")),
 		onLinux(program("brotli", "reads what was compressed", "brotli", "", "")),
+		onLinux(program("nghttp", "is a client over HTTP/2 in the tests", "nghttp2-client", "", "")),
 		onLinux(program("redis-server", "is what several share in the tests", "redis-server", "", "")),
 		onLinux(program("memcached", "is what several share in the tests", "memcached", "", "")),
 		onLinux(program("promtool", "checks the metrics", "prometheus", "", "")),
