@@ -143,7 +143,7 @@ func (m *memory) giveBack(w *memoryWriter) {
 }
 
 // admit makes room for a large entry of n bytes under key, where it was asked for at least as often as each
-// of those that have to leave for it; otherwise nobody leaves. The one before it under its key is the first
+// of those that have to leave for it, whom nobody reads; otherwise nobody leaves. The one before it under its key is the first
 // to leave: if the body then breaks off, neither is there.
 func (m *memory) admit(key string, hash uint64, n int64) bool {
 	used, pinned := m.used, m.pinned
@@ -167,7 +167,7 @@ func (m *memory) admit(key string, hash uint64, n int64) bool {
 		if fits() {
 			break
 		}
-		if e == before {
+		if e == before || e.readers.Load() > 0 { // who is read keeps his room
 			continue
 		}
 		if !dropped(e.response, now) && m.ranks.popularity.count(e.hash) > asked {

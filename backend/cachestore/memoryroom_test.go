@@ -274,3 +274,25 @@ func TestNoRoom(t *testing.T) {
 		}
 	}
 }
+
+// Who is read keeps his room when he leaves, so that others would have to leave after him.
+func TestMemoryLetsThoseLeaveWhoAreNotRead(t *testing.T) {
+	m := openMemory(1 << 20)
+	keys := fillUp(t, m, 40_000, 1)
+	for _, key := range keys[:len(keys)/2] {
+		o, err := m.Get(key)
+		if err != nil || o == nil {
+			t.Fatal(o, err)
+		}
+		defer o.Body.Close()
+	}
+	for _, key := range keys[len(keys)/2:] { // the others were asked for last
+		wantBody(t, m, key, string(make([]byte, 40_000)))
+	}
+	for i := range 4 {
+		put(t, m, sample(fmt.Sprintf("new-%d", i)), noise(40_000))
+	}
+	if st := m.Stats(); st.Evicted > 5 {
+		t.Errorf("%d of %d had to leave for four", st.Evicted, len(keys))
+	}
+}

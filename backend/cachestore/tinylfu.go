@@ -71,22 +71,51 @@ func (t *tinyLFU) touch(e *entry) {
 // victim is who has to leave, nil where nobody is left.
 func (t *tinyLFU) victim(candidate *entry, now time.Time) *entry {
 	in := candidate != nil && candidate.rank == probation && candidate.prev != nil
-	oldest := t.lists[probation].oldest()
+	oldest := t.idle(probation)
 	if in && oldest == candidate { // alone there, or everybody older has left
-		oldest = t.lists[protected].oldest()
+		oldest = t.idle(protected)
 	}
 	if oldest == nil {
-		oldest = t.lists[protected].oldest()
+		oldest = t.idle(protected)
 	}
 	switch {
 	case oldest == nil && in:
 		return candidate
 	case oldest == nil:
-		return t.lists[window].oldest()
+		return t.anybody()
 	case in && !dropped(oldest.response, now) && t.popularity.count(candidate.hash) <= t.popularity.count(oldest.hash):
 		return candidate
 	}
 	return oldest
+}
+
+// idle is the oldest of a list whom nobody reads, or nil. Who is read keeps his room when he leaves, so
+// that others would have to leave after him; he counts as asked for just now.
+func (t *tinyLFU) idle(in rank) *entry {
+	var spared *entry // the first
+	for e := t.lists[in].oldest(); e != nil && e != spared; e = t.lists[in].oldest() {
+		if e.readers.Load() == 0 {
+			return e
+		}
+		if spared == nil {
+			spared = e
+		}
+		t.move(e, in)
+	}
+	return nil
+}
+
+// anybody is who leaves where all but newcomers are read: one of those, or the oldest.
+func (t *tinyLFU) anybody() *entry {
+	if e := t.idle(window); e != nil {
+		return e
+	}
+	for _, r := range [...]rank{probation, protected, window} {
+		if e := t.lists[r].oldest(); e != nil {
+			return e
+		}
+	}
+	return nil
 }
 
 func (t *tinyLFU) remove(e *entry) { t.lists[e.rank].remove(e) }
