@@ -25,8 +25,8 @@ function open(): Start {
 }
 
 it('counts what arrives while it asks for the last ones, and once', async () => {
-  const arrived = { ...row(4), started: Date.now() + 1, door: 'forward' as const, replayOf: 0 };
   const start = open();
+  const arrived = { ...row(4), started: Date.now(), door: 'forward' as const, replayOf: 0 };
   backend.rows.push(arrived);
   await vi.waitUntil(() => start.captured.count > 0);
   backend.emit({ rows: [arrived] });
