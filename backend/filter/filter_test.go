@@ -197,7 +197,7 @@ func TestMatchingARequestAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := request()
-	if n := testing.AllocsPerRun(100, func() { m.MatchRequest(x) }); n > 1 {
+	if n := testing.AllocsPerRun(100, func() { m.MatchRequest(x) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

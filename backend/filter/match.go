@@ -11,13 +11,13 @@ import (
 
 // Matcher is a filter made ready: it costs no allocation for the usual fields.
 type Matcher struct {
-	holds func(*view) bool
+	holds func(view) bool
 }
 
 // Compile makes e ready. A nil e matches everything.
 func Compile(e Expr) (*Matcher, error) {
 	if e == nil {
-		return &Matcher{holds: func(*view) bool { return true }}, nil
+		return &Matcher{holds: func(view) bool { return true }}, nil
 	}
 	holds, err := compile(e)
 	if err != nil {
@@ -28,10 +28,10 @@ func Compile(e Expr) (*Matcher, error) {
 
 // MatchRequest tells whether x matches, before its response is there: fields of the response are
 // empty then, and status is 0.
-func (m *Matcher) MatchRequest(x *flow.Exchange) bool { return m.holds(&view{exchange: x}) }
+func (m *Matcher) MatchRequest(x *flow.Exchange) bool { return m.holds(view{exchange: x}) }
 
 // MatchRecord tells whether r matches.
-func (m *Matcher) MatchRecord(r *flow.Record) bool { return m.holds(&view{record: r}) }
+func (m *Matcher) MatchRecord(r *flow.Record) bool { return m.holds(view{record: r}) }
 
 // Match tells whether r matches e, which Parse has made.
 func Match(e Expr, r *flow.Record) bool {
@@ -54,22 +54,22 @@ func NeedsResponse(e Expr) bool {
 	return false
 }
 
-func compile(e Expr) (func(*view) bool, error) {
+func compile(e Expr) (func(view) bool, error) {
 	switch e := e.(type) {
 	case And:
 		l, r, err := both(e.L, e.R)
-		return func(v *view) bool { return l(v) && r(v) }, err
+		return func(v view) bool { return l(v) && r(v) }, err
 	case Or:
 		l, r, err := both(e.L, e.R)
-		return func(v *view) bool { return l(v) || r(v) }, err
+		return func(v view) bool { return l(v) || r(v) }, err
 	case Not:
 		x, err := compile(e.X)
-		return func(v *view) bool { return !x(v) }, err
+		return func(v view) bool { return !x(v) }, err
 	}
 	return compileTest(e.(Test))
 }
 
-func both(l, r Expr) (a, b func(*view) bool, err error) {
+func both(l, r Expr) (a, b func(view) bool, err error) {
 	if a, err = compile(l); err != nil {
 		return nil, nil, err
 	}
@@ -77,7 +77,7 @@ func both(l, r Expr) (a, b func(*view) bool, err error) {
 	return a, b, err
 }
 
-func compileTest(t Test) (func(*view) bool, error) {
+func compileTest(t Test) (func(view) bool, error) {
 	kind := fields[t.Field]
 	var is func(string) bool
 	switch {
@@ -99,7 +99,7 @@ func compileTest(t Test) (func(*view) bool, error) {
 		return compileHeader(t, is), nil
 	}
 	field := t.Field
-	return func(v *view) bool { return is(v.text(field)) }, nil
+	return func(v view) bool { return is(v.text(field)) }, nil
 }
 
 func compileText(t Test, kind valueKind) func(string) bool {
@@ -129,8 +129,8 @@ func compileText(t Test, kind valueKind) func(string) bool {
 }
 
 // compileHeader holds when one of the fields of the name does; != when none is equal.
-func compileHeader(t Test, is func(string) bool) func(*view) bool {
-	return func(v *view) bool {
+func compileHeader(t Test, is func(string) bool) func(view) bool {
+	return func(v view) bool {
 		values := v.header(t.Field).Values(t.Name)
 		if t.Op == NotEqual {
 			return !slices.Contains(values, t.Values[0])
@@ -139,7 +139,7 @@ func compileHeader(t Test, is func(string) bool) func(*view) bool {
 	}
 }
 
-func compileNumber(t Test) func(*view) bool {
+func compileNumber(t Test) func(view) bool {
 	field := t.Field
 	var any []func(float64) bool
 	for _, v := range t.Values {
@@ -164,7 +164,7 @@ func compileNumber(t Test) func(*view) bool {
 		})
 	}
 	not := t.Op == NotEqual
-	return func(v *view) bool {
+	return func(v view) bool {
 		n := v.number(field)
 		return slices.ContainsFunc(any, func(is func(float64) bool) bool { return is(n) }) != not
 	}

@@ -13,14 +13,14 @@ type view struct {
 	record   *flow.Record
 }
 
-func (v *view) text(f Field) string {
+func (v view) text(f Field) string {
 	if v.exchange != nil {
 		return v.ofExchange(f)
 	}
 	return v.ofRecord(f)
 }
 
-func (v *view) ofExchange(f Field) string {
+func (v view) ofExchange(f Field) string {
 	x, r := v.exchange, v.exchange.Request
 	switch f {
 	case Method:
@@ -49,7 +49,7 @@ func (v *view) ofExchange(f Field) string {
 	return ""
 }
 
-func (v *view) ofRecord(f Field) string {
+func (v view) ofRecord(f Field) string {
 	r := v.record
 	switch f {
 	case Method:
@@ -83,7 +83,7 @@ func (v *view) ofRecord(f Field) string {
 	return strconv.FormatFloat(v.number(f), 'f', -1, 64)
 }
 
-func (v *view) number(f Field) float64 {
+func (v view) number(f Field) float64 {
 	if v.record == nil {
 		return 0
 	}
@@ -101,7 +101,7 @@ func (v *view) number(f Field) float64 {
 	return 0
 }
 
-func (v *view) header(f Field) flow.Header {
+func (v view) header(f Field) flow.Header {
 	if v.exchange != nil {
 		if f == RequestHeader {
 			return v.exchange.Request.Header
