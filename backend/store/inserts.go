@@ -26,9 +26,7 @@ type inserts struct {
 func (in *inserts) prepare(c conn, table string) error {
 	in.columns = strings.Count(table, ",") + 1
 	row := "(?" + strings.Repeat(",?", in.columns-1) + ")"
-	// A fault undoes the transaction in any case. ROLLBACK says so, and SQLite need not be able to undo
-	// the statement alone.
-	text := "INSERT OR ROLLBACK INTO " + table + " VALUES " + row
+	text := "INSERT INTO " + table + " VALUES " + row
 	if err := in.one.prepare(c, text); err != nil {
 		return err
 	}

@@ -203,6 +203,9 @@ func TestTheFileIsMadeAsItShouldBe(t *testing.T) {
 	if n, err := s.writer.number("PRAGMA synchronous"); err != nil || n != 1 {
 		t.Errorf("the writer's synchronous is %d, %v, want NORMAL", n, err)
 	}
+	if n, err := s.writer.number("PRAGMA temp_store"); err != nil || n != 2 {
+		t.Errorf("the writer's temp_store is %d, %v, want MEMORY", n, err)
+	}
 	if _, err := s.readers.Exec("DELETE FROM exchanges"); err == nil {
 		t.Error("a reader can write")
 	}
