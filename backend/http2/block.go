@@ -35,12 +35,16 @@ func (c *Conn) headers(f frame) *Error {
 	case f.stream%2 == 0:
 		return connection(ProtocolError, "a client opens stream %d, its streams are odd (RFC 9113 §5.1.1)", f.stream)
 	}
+	whole := len(f.payload)
 	if err := f.padded(); err != nil {
 		return err
 	}
 	b.itself = false
 	if f.has(flagPriority) {
-		if len(f.payload) < 5 {
+		switch {
+		case len(f.payload) < 5 && f.has(flagPadded) && whole > 5: // without the padding it would have room
+			return connection(ProtocolError, "the padding of HEADERS reaches into their priority (RFC 9113 §6.2)")
+		case len(f.payload) < 5:
 			return connection(FrameSizeError, "HEADERS are too short for their priority (RFC 9113 §6.2)")
 		}
 		b.itself = dependency(f.payload) == f.stream
@@ -80,8 +84,19 @@ func (c *Conn) continuation(f frame) *Error {
 // fragment decodes what came of the block.
 func (c *Conn) fragment(f frame) *Error {
 	b := &c.block
+	begins := b.bytes == 0
 	if b.bytes += len(f.payload); b.bytes > c.limits().maxBlock() {
 		return connection(EnhanceYourCalm, "a header block has more than %d bytes", c.limits().maxBlock())
+	}
+	if n := resize(f.payload); begins && n > 0 {
+		// A second one may follow (RFC 7541 §4.2), and the decoder takes one only where a block begins.
+		if _, err := c.decoder.Write(f.payload[:n]); err != nil {
+			return notDecoded(err)
+		}
+		if err := c.decoder.Close(); err != nil {
+			return notDecoded(err)
+		}
+		f.payload = f.payload[n:]
 	}
 	if _, err := c.decoder.Write(f.payload); err != nil {
 		return notDecoded(err)
@@ -93,7 +108,25 @@ func (c *Conn) fragment(f frame) *Error {
 		return notDecoded(err)
 	}
 	b.open = false
+	b.section.bake()
 	return c.complete()
+}
+
+// resize is how long the update of the table's size is that p begins with (RFC 7541 §6.3); 0 where
+// none does, or not all of it is there.
+func resize(p []byte) int {
+	if len(p) == 0 || p[0]&0xe0 != 0x20 {
+		return 0
+	}
+	if p[0]&0x1f != 0x1f {
+		return 1
+	}
+	for i, b := range p[1:] {
+		if b&0x80 == 0 {
+			return i + 2
+		}
+	}
+	return 0
 }
 
 func notDecoded(err error) *Error {

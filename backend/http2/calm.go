@@ -20,8 +20,8 @@ const (
 	pings
 	// settings are applied and acknowledged each (CVE-2019-9515).
 	settings
-	// ignored are PRIORITY, PRIORITY_UPDATE and unknown frames (CVE-2019-9513):
-	// nothing comes of them, yet they have to be read. Browsers send a few for each request.
+	// ignored are PRIORITY, PRIORITY_UPDATE and unknown frames (CVE-2019-9513), and what comes late on
+	// streams that we reset, HEADERS and crumbs of DATA: nothing comes of them, yet they have to be read. Browsers send a few for each request.
 	ignored
 	// empty are frames without content that end nothing (CVE-2019-9518).
 	empty
@@ -40,7 +40,7 @@ var patience = [nuisances]struct {
 	refused:  {500, 50, "requests came beyond the limit"},
 	pings:    {200, 10, "PING frames came"},
 	settings: {50, 1, "SETTINGS frames came"},
-	ignored:  {300, 20, "PRIORITY or unknown frames came"},
+	ignored:  {300, 20, "PRIORITY, unknown or late frames came"},
 	empty:    {200, 10, "empty frames came"},
 	updates:  {500, 50, "WINDOW_UPDATE frames or crumbs of windows came"},
 }

@@ -63,6 +63,9 @@ var floods = []struct {
 	{"empty DATA (CVE-2019-9518)", func(c *talk) { c.post(1, "/") }, func(c *talk, i uint32) int { c.data(1, ""); return 1 }, 1},
 	{"DATA of nothing but padding", func(c *talk) { c.post(1, "/") }, func(c *talk, i uint32) int { c.frame(kindData, flagPadded, 1, []byte{3, 0, 0, 0}); return 1 }, 1},
 	{"empty DATA on a stream that is closed", func(c *talk) { c.post(1, "/unread") }, func(c *talk, i uint32) int { c.data(1, ""); return 1 }, 1},
+	{"HEADERS on a stream that we reset", func(c *talk) { c.post(1, "/unread"); c.all() }, func(c *talk, i uint32) int { c.get(1, "/"); return 1 }, 1},
+	{"crumbs of DATA long after we reset their stream", func(c *talk) { c.post(1, "/unread"); c.all(); time.Sleep(lateTime + 2*time.Second) },
+		func(c *talk, i uint32) int { c.data(1, "x"); return 1 }, 1},
 	{"WINDOW_UPDATE of the connection", nil, func(c *talk, i uint32) int { c.update(0, 1); return 1 }, 0},
 	{"WINDOW_UPDATE of a stream", func(c *talk) { c.get(1, "/hold") }, func(c *talk, i uint32) int { c.update(1, 1); return 1 }, 1},
 	{"WINDOW_UPDATE of a stream that is closed", func(c *talk) { c.get(1, "/") }, func(c *talk, i uint32) int { c.update(1, 1); return 1 }, 1},
@@ -182,6 +185,14 @@ var busy = []struct {
 				c.update(1, size)
 			}
 		}
+	}},
+	{"5 000 small messages and a trailer under way when we reset their stream", func(c *talk) {
+		c.post(1, "/unread")
+		c.all()
+		for range 5000 {
+			c.data(1, "a message")
+		}
+		c.frame(kindHeaders, flagEndHeaders|flagEndStream, 1, c.encode("x-sum", "9"))
 	}},
 	{"10 000 requests with a priority and a larger window each", func(c *talk) {
 		for i := range uint32(10_000) {

@@ -19,7 +19,10 @@ func (c *Conn) complete() *Error {
 	if c.past.find(b.stream) == unknown {
 		return connection(ProtocolError, "stream %d is opened after stream %d (RFC 9113 §5.1.1)", b.stream, c.lastID)
 	}
-	return c.afterEnd(b.stream, "HEADERS")
+	if fault := c.afterEnd(b.stream, "HEADERS"); fault != nil {
+		return fault
+	}
+	return c.calm.spend(ignored) // a trailer may be under way, one of each stream
 }
 
 // open begins a request.
@@ -31,7 +34,7 @@ func (c *Conn) open(b *block) *Error {
 	}
 	c.served = b.stream
 	h := &b.section
-	r := Request{Length: -1}
+	r := Request{Method: h.pseudo[pseudoMethod], Length: -1}
 	if h.over == "" {
 		r = h.request(b.ends)
 	}

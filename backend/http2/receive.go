@@ -115,7 +115,10 @@ func (c *Conn) data(f frame) *Error {
 	s := c.streams[f.stream]
 	if s == nil {
 		c.giveBack(whole)
-		return c.afterEnd(f.stream, "DATA")
+		if fault := c.afterEnd(f.stream, "DATA"); fault != nil || whole >= crumb || !c.past.stale(f.stream) {
+			return fault
+		}
+		return c.calm.spend(ignored)
 	}
 	if s.ended {
 		c.giveBack(whole)

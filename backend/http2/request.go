@@ -33,7 +33,8 @@ type section struct {
 
 	size      int // as RFC 9113 §6.5.2 counts it
 	count     int
-	cookie    int // index of the cookie in fields plus one; 0 without one
+	cookie    int      // index of the cookie in fields plus one; 0 without one
+	crumbs    []string // of the cookie; scratch, too
 	length    string
 	lengths   int
 	host      string
@@ -56,7 +57,8 @@ const (
 
 func (s *section) reset() {
 	clear(s.fields)
-	*s = section{fields: s.fields[:0]}
+	clear(s.crumbs)
+	*s = section{fields: s.fields[:0], crumbs: s.crumbs[:0]}
 }
 
 func (s *section) wrong(format string, args ...any) {
@@ -68,11 +70,10 @@ func (s *section) wrong(format string, args ...any) {
 // take takes one field from the decoder; o bounds what is kept, not what is decoded.
 func (s *section) take(f hpack.HeaderField, o *Options) {
 	s.size += len(f.Name) + len(f.Value) + 32
-	if s.over != "" {
-		return
-	}
-	if s.size > o.HeaderSize {
+	if s.size > o.HeaderSize && s.over == "" {
 		s.status, s.over = 431, fmt.Sprintf("the header is longer than %d bytes", o.HeaderSize)
+	}
+	if s.over != "" && f.Name != ":method" { // which says how the refusal has to look
 		return
 	}
 	if strings.HasPrefix(f.Name, ":") {
@@ -83,9 +84,8 @@ func (s *section) take(f hpack.HeaderField, o *Options) {
 	if !s.check(f) {
 		return
 	}
-	if f.Name == "cookie" && s.cookie > 0 {
-		kept := &s.fields[s.cookie-1]
-		kept.Value += "; " + f.Value
+	if f.Name == "cookie" && s.cookie > 0 { // of one field, which browsers send in dozens of pieces
+		s.crumbs = append(s.crumbs, f.Value)
 		return
 	}
 	if s.count++; s.count > o.HeaderFields {
@@ -94,7 +94,15 @@ func (s *section) take(f hpack.HeaderField, o *Options) {
 	}
 	s.fields = append(s.fields, flow.Field{Name: f.Name, Value: f.Value})
 	if f.Name == "cookie" {
-		s.cookie = len(s.fields)
+		s.crumbs, s.cookie = append(s.crumbs, f.Value), len(s.fields)
+	}
+}
+
+// bake makes one cookie of its crumbs (RFC 9113 §8.2.3), when all have come: one by one, each would
+// copy those before it, and a byte of the block is enough for a crumb.
+func (s *section) bake() {
+	if len(s.crumbs) > 1 {
+		s.fields[s.cookie-1].Value = strings.Join(s.crumbs, "; ")
 	}
 }
 
@@ -208,15 +216,14 @@ func (s *section) checkMethod(r *Request) {
 		s.wrong(":protocol comes with %.40q, it belongs to CONNECT (RFC 8441 §4)", r.Method)
 	case s.has[pseudoProtocol] && !http1.IsToken(r.Protocol):
 		s.wrong(":protocol is %.40q, a token is needed (RFC 8441 §4)", r.Protocol)
+	case r.Method == "CONNECT" && s.lengths > 0:
+		s.wrong("a CONNECT has a content-length: what follows it belongs to the tunnel (RFC 9110 §9.3.6)")
 	case r.Method == "CONNECT" && !s.has[pseudoProtocol]:
 		if s.has[pseudoScheme] || s.has[pseudoPath] {
 			s.wrong("a CONNECT has :scheme or :path (RFC 9113 §8.5)")
 		}
 		if !http1.IsTunnel(r.Authority) || !s.has[pseudoAuthority] {
 			s.wrong("CONNECT names %.40q, a host and a port are needed (RFC 9113 §8.5)", r.Authority)
-		}
-		if s.lengths > 0 {
-			s.wrong("a CONNECT has a content-length: what follows it belongs to the tunnel (RFC 9110 §9.3.6)")
 		}
 	case !http1.IsScheme(r.Scheme):
 		s.wrong(":scheme is %.40q (RFC 9113 §8.3.1)", r.Scheme)
@@ -231,11 +238,25 @@ func (s *section) checkHost(r *Request) {
 	switch {
 	case s.hosts > 1:
 		s.wrong("the request has more than one Host (RFC 9110 §7.2)")
-	case s.hosts == 1 && s.has[pseudoAuthority] && !flow.EqualFold(s.host, r.Authority):
+	case s.hosts == 1 && !http1.IsHost(s.host):
+		s.wrong("Host is %.40q, a host with an optional port is needed (RFC 9110 §7.2)", s.host)
+	case s.hosts == 1 && s.has[pseudoAuthority] && !flow.EqualFold(place(s.host, r.Scheme), place(r.Authority, r.Scheme)):
 		s.wrong("Host is %.40q where :authority is %.40q (RFC 9113 §8.3.1)", s.host, r.Authority)
 	case !http1.IsHost(r.Authority):
 		s.wrong("the request names the host %.40q, a host with an optional port is needed (RFC 9113 §8.3.1)", r.Authority)
 	}
+}
+
+// place is an authority without what tells it from no other: an empty port, or the scheme's own (RFC
+// 9110 §4.2.3).
+func place(authority, scheme string) string {
+	switch {
+	case flow.EqualFold(scheme, "http"):
+		authority = strings.TrimSuffix(authority, ":80")
+	case flow.EqualFold(scheme, "https"):
+		authority = strings.TrimSuffix(authority, ":443")
+	}
+	return strings.TrimSuffix(authority, ":")
 }
 
 // checkLength applies RFC 9113 §8.1.1 as far as the header goes.

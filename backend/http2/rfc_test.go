@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2/hpack"
 )
 
 // conversations are the rules of RFC 9113, one by one. Each begins after the greeting. What is wanted
@@ -95,6 +97,12 @@ var conversations = []struct {
 		c.frame(kindHeaders, flagEndHeaders|flagEndStream|flagPadded, 1, []byte{9, 0x82, 0x84})
 	}, []string{"GOAWAY PROTOCOL_ERROR"}},
 	{"§6.2 HEADERS too short for their priority", func(c *talk) { c.frame(kindHeaders, flagEndHeaders|flagPriority, 1, []byte{0, 0}) }, []string{"GOAWAY FRAME_SIZE_ERROR"}},
+	{"§6.2 padded HEADERS too short for their priority", func(c *talk) {
+		c.frame(kindHeaders, flagEndHeaders|flagPadded|flagPriority, 1, []byte{0, 0, 0, 0, 0})
+	}, []string{"GOAWAY FRAME_SIZE_ERROR"}},
+	{"§6.2 padding that reaches into the priority", func(c *talk) {
+		c.frame(kindHeaders, flagEndHeaders|flagPadded|flagPriority, 1, []byte{4, 0, 0, 0, 0, 0, 0})
+	}, []string{"GOAWAY PROTOCOL_ERROR"}},
 	{"§6.3 PRIORITY on stream 0", func(c *talk) { c.frame(kindPriority, 0, 0, []byte{0, 0, 0, 1, 1}) }, []string{"GOAWAY PROTOCOL_ERROR"}},
 	{"§6.3 PRIORITY of another length", func(c *talk) { c.get(1, "/hold"); c.frame(kindPriority, 0, 1, []byte{0, 0, 0, 0}) }, []string{"RST_STREAM 1 FRAME_SIZE_ERROR"}},
 	{"§6.4 RST_STREAM on stream 0", func(c *talk) { c.rst(0, Cancel) }, []string{"GOAWAY PROTOCOL_ERROR"}},
@@ -203,6 +211,25 @@ var conversations = []struct {
 		c.frame(kindHeaders, flagEndHeaders|flagEndStream, 1, c.encode("a", "b"))
 	}, []string{"RST_STREAM 1 PROTOCOL_ERROR"}},
 	{"§8.1.1 a body as long as its length", func(c *talk) { c.post(1, "/", "content-length", "4"); c.data(1, "ab"); c.last(1, "cd") }, []string{"HEADERS 1" + okHead, "DATA 1 \"abcd\" end"}},
+	{"§8.5 HEADERS in a tunnel", func(c *talk) {
+		c.frame(kindHeaders, flagEndHeaders, 1, c.encode(":method", "CONNECT", ":authority", "db.test:22"))
+		c.frame(kindHeaders, flagEndHeaders|flagEndStream, 1, c.encode("x-sum", "9"))
+	}, []string{"RST_STREAM 1 PROTOCOL_ERROR"}},
+	{"RFC 8441 §5 HEADERS in a WebSocket", func(c *talk) {
+		c.frame(kindHeaders, flagEndHeaders, 1, c.encode(":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", "/", ":authority", "shop.test"))
+		c.frame(kindHeaders, flagEndHeaders|flagEndStream, 1, c.encode("x-sum", "9"))
+	}, []string{"RST_STREAM 1 PROTOCOL_ERROR"}},
+	{"RFC 7541 §4.2 the table becomes smaller and larger again", func(c *talk) {
+		c.get(1, "/", "a", "b") // with an empty table the decoder does not mind
+		c.encoder.SetMaxDynamicTableSize(1000)
+		c.encoder.SetMaxDynamicTableSize(4096)
+		c.get(3, "/", "a", "b")
+	}, []string{"HEADERS 1" + okHead + " end", "HEADERS 3" + okHead + " end"}},
+	{"RFC 7541 §4.2 the table changes three times", func(c *talk) {
+		c.get(1, "/", "a", "b")
+		c.all()
+		c.frame(kindHeaders, flagEndHeaders|flagEndStream, 3, append([]byte{0x3f, 0xc9, 0x07, 0x3f, 0xc9, 0x07, 0x3f, 0xc9, 0x07}, c.encode(request("GET", "/")...)...))
+	}, []string{"GOAWAY COMPRESSION_ERROR"}},
 	{"RFC 7541 §4.2 the table becomes larger than allowed", func(c *talk) {
 		c.frame(kindHeaders, flagEndHeaders|flagEndStream, 1, append([]byte{0x3f, 0xe2, 0x1f}, c.encode(request("GET", "/")...)...))
 	}, []string{"GOAWAY COMPRESSION_ERROR"}},
@@ -280,6 +307,8 @@ var malformed = []struct {
 	{"§8.3.1 an :authority with a user", []string{":method", "GET", ":scheme", "https", ":path", "/", ":authority", "me@shop.test"}},
 	{"§8.3.1 an :authority with a path", []string{":method", "GET", ":scheme", "https", ":path", "/", ":authority", "shop.test/x"}},
 	{"§8.3.1 a host that is another", request("GET", "/", "host", "other.test")},
+	{"§8.3.1 a host with another port", request("GET", "/", "host", "shop.test:80")},
+	{"§8.3.1 a host with two ports", []string{":method", "GET", ":scheme", "https", ":path", "/", ":authority", "shop.test:8443", "host", "shop.test:8443:443"}},
 	{"§8.3.1 two hosts", request("GET", "/", "host", "shop.test", "host", "shop.test")},
 	{"§8.3.1 an empty :path", request("GET", "")},
 	{"§8.3.1 a :path that is no path", request("GET", "x")},
@@ -294,6 +323,8 @@ var malformed = []struct {
 	{"§8.5 a CONNECT with a :scheme", []string{":method", "CONNECT", ":scheme", "https", ":authority", "shop.test:443"}},
 	{"§8.5 a CONNECT without :authority", []string{":method", "CONNECT", "host", "shop.test:443"}},
 	{"§8.5 a CONNECT without a port", []string{":method", "CONNECT", ":authority", "shop.test"}},
+	{"§8.5 a CONNECT with a length", []string{":method", "CONNECT", ":authority", "shop.test:443", "content-length", "0"}},
+	{"RFC 8441 §5 an extended CONNECT with a length", []string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", "/ws", ":authority", "shop.test", "content-length", "0"}},
 	{"§8.1.1 a length where no body follows", request("GET", "/", "content-length", "3")},
 	{"§8.1.1 a length that is no number", request("GET", "/", "content-length", "+0")},
 	{"§8.1.1 two lengths", request("GET", "/", "content-length", "0", "content-length", "0")},
@@ -327,6 +358,9 @@ func TestARequestAsTheHandlerSeesIt(t *testing.T) {
 		{"a host in place of :authority", []string{":method", "GET", ":scheme", "http", ":path", "/", "host", "shop.test:8080"},
 			Request{Method: "GET", Scheme: "http", Authority: "shop.test:8080", Path: "/", Header: fields("host", "shop.test:8080")}},
 		{"a host that agrees", request("GET", "/", "host", "SHOP.test"), Request{Method: "GET", Scheme: "https", Authority: "shop.test", Path: "/", Header: fields("host", "SHOP.test")}},
+		{"a host that says the port", request("GET", "/", "host", "shop.test:443"), Request{Method: "GET", Scheme: "https", Authority: "shop.test", Path: "/", Header: fields("host", "shop.test:443")}},
+		{"an :authority that says the port", []string{":method", "GET", ":scheme", "http", ":path", "/", ":authority", "[::1]:80", "host", "[::1]:"},
+			Request{Method: "GET", Scheme: "http", Authority: "[::1]:80", Path: "/", Header: fields("host", "[::1]:")}},
 		{"an asterisk", request("OPTIONS", "*"), Request{Method: "OPTIONS", Scheme: "https", Authority: "shop.test", Path: "*"}},
 		{"te, which may be trailers", request("GET", "/", "te", "Trailers"), Request{Method: "GET", Scheme: "https", Authority: "shop.test", Path: "/", Header: fields("te", "Trailers")}},
 		{"a CONNECT", []string{":method", "CONNECT", ":authority", "db.test:22"}, Request{Method: "CONNECT", Authority: "db.test:22"}},
@@ -351,22 +385,44 @@ func TestAHeaderBeyondTheLimitsIsAnswered(t *testing.T) {
 		name   string
 		fields []string
 		status string
+		frames int // of the answer
 	}{
-		{"many bytes", request("GET", "/", "a", strings.Repeat("x", 900)), "431"},
-		{"many fields", request("GET", "/", "a", "1", "b", "2", "c", "3", "d", "4", "e", "5"), "431"},
-		{"a long target", request("GET", "/"+strings.Repeat("x", 200)), "414"},
+		{"many bytes", request("GET", "/", "a", strings.Repeat("x", 900)), "431", 2},
+		{"many fields", request("GET", "/", "a", "1", "b", "2", "c", "3", "d", "4", "e", "5"), "431", 2},
+		{"a long target", request("GET", "/"+strings.Repeat("x", 200)), "414", 2},
+		{"many bytes for a HEAD", request("HEAD", "/", "a", strings.Repeat("x", 900)), "431", 1},
+		{"many bytes before the method is a HEAD", []string{":path", "/" + strings.Repeat("x", 1000), ":method", "HEAD", ":scheme", "https", ":authority", "shop.test"}, "431", 1},
+		{"a long target of a HEAD", request("HEAD", "/"+strings.Repeat("x", 200)), "414", 1},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			converse(t, answer, Options{HeaderSize: 1000, HeaderFields: 4, TargetSize: 100}, func(c *talk) {
 				c.frame(kindHeaders, flagEndHeaders|flagEndStream, 1, c.encode(r.fields...))
-				got := strings.Join(c.all(), "\n")
-				if !strings.HasPrefix(got, "HEADERS 1 status="+r.status+" ") || !strings.HasSuffix(got, " end") || c.calls.Load() != 0 {
+				heard := c.all()
+				got := strings.Join(heard, "\n")
+				if !strings.HasPrefix(got, "HEADERS 1 status="+r.status+" ") || !strings.HasSuffix(got, " end") || !strings.Contains(heard[0], " date=") || len(heard) != r.frames || c.calls.Load() != 0 {
 					t.Errorf("heard %s after %d calls", got, c.calls.Load())
 				}
 				c.get(3, "/", "a", "1", "b", "2", "cookie", "c", "cookie", "d", "cookie", "e") // the tables are still the same
 				c.hear("HEADERS 3" + okHead + " end")
 			})
 		})
+	}
+}
+
+// Each crumb is a byte of its block once it is in the table: joining it to those before would cost the
+// square of their number.
+func TestManyCrumbsAreJoinedOnce(t *testing.T) {
+	var s section
+	o := Options{}.orDefaults()
+	allocs := testing.AllocsPerRun(10, func() {
+		s.reset()
+		for range 1600 {
+			s.take(hpack.HeaderField{Name: "cookie", Value: "a"}, &o)
+		}
+		s.bake()
+	})
+	if allocs > 3 || len(s.fields) != 1 || len(s.fields[0].Value) != 1600*3-2 {
+		t.Errorf("%v allocations for %d fields", allocs, len(s.fields))
 	}
 }
 

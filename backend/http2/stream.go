@@ -78,7 +78,15 @@ func (s *Stream) run() {
 func (s *Stream) refuse(status int, why string) {
 	defer s.done()
 	text := "This is not a request that can be passed on: " + why + ".\n"
-	h := flow.Header{{Name: "content-type", Value: "text/plain; charset=utf-8"}, {Name: "content-length", Value: strconv.Itoa(len(text))}}
+	h := flow.Header{
+		{Name: "content-type", Value: "text/plain; charset=utf-8"},
+		{Name: "content-length", Value: strconv.Itoa(len(text))},
+		{Name: "date", Value: time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")},
+	}
+	if s.Request.Method == "HEAD" { // RFC 9110 §9.3.2
+		_ = s.Answer(status, h) // the client may have left
+		return
+	}
 	if s.Begin(status, h) == nil {
 		_ = s.Finish([]byte(text), nil) // the client may have left
 	}
@@ -225,6 +233,8 @@ func (s *Stream) arrive(f frame, whole int) *Error {
 func (s *Stream) trail(b *block) *Error {
 	h, length := &b.section, s.Request.Length
 	switch {
+	case s.Request.Method == "CONNECT":
+		return onStream(s.id, ProtocolError, "HEADERS on stream %d, which is a tunnel: DATA alone may come (RFC 9113 §8.5)", s.id)
 	case !b.ends:
 		return onStream(s.id, ProtocolError, "a second HEADERS of stream %d does not end it (RFC 9113 §8.1)", s.id)
 	case b.itself:

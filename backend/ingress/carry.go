@@ -15,7 +15,7 @@ import (
 const halfOpen = 60 * time.Second
 
 // carry copies both ways. An end of one side is passed on as the end of that direction alone; an
-// error ends both. It closes both sides.
+// error ends both, and is told to a side that is a breaker. It closes both sides.
 func carry(client, target io.ReadWriteCloser) { carryWithin(halfOpen, client, target) }
 
 // carryWithin ends what nothing moves in for silence after one direction has ended.
@@ -29,10 +29,16 @@ func carryWithin(silence time.Duration, client, target io.ReadWriteCloser) {
 		})
 	}
 	defer closeBoth()
+	broken := func() {
+		if client, ok := client.(breaker); ok {
+			client.Break()
+		}
+		closeBoth()
+	}
 	ended := make(chan struct{}, 2)
 	begin := func(w way) {
 		if err := w.run(); err != nil || !endWriting(w.to) {
-			closeBoth()
+			broken()
 		}
 		ended <- struct{}{}
 	}
@@ -56,6 +62,11 @@ func carryWithin(silence time.Duration, client, target io.ReadWriteCloser) {
 			last = now
 		}
 	}
+}
+
+// breaker is a client that can be told of an error otherwise than of an end.
+type breaker interface {
+	Break() // before Close
 }
 
 // traffic is what moves in both directions.

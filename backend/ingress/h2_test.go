@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -249,6 +251,55 @@ func TestAWebSocketOverHTTP2(t *testing.T) {
 		t.Errorf("the target heard %q", rest)
 	}
 	receive(t, over, "the end of the exchange")
+}
+
+// Who breaks off is told of as that on the other side, never as who came to the end.
+func TestBrokenTunnelsOverHTTP2(t *testing.T) {
+	tunnel := []string{":method", "CONNECT", ":authority", "db.test:22"}
+	webSocket := append([]string{":protocol", "websocket"}, shop("CONNECT", "/ws")...)
+	reset := func(f *frames) { f.must(f.WriteRSTStream(1, http2.ErrCodeCancel)) }
+	for _, c := range []struct {
+		name   string
+		opens  []string
+		client func(f *frames) // nil: the target breaks off
+		hears  string          // the client; "" where it has left
+	}{
+		{"the client resets a tunnel", tunnel, reset, ""},
+		{"the client resets a WebSocket", webSocket, reset, ""},
+		{"the client's connection ends", tunnel, func(f *frames) { _ = f.conn.Close() }, ""},
+		{"the client sends HEADERS", tunnel, func(f *frames) { f.ask(1, true, "a", "b") }, "RST_STREAM 1 PROTOCOL_ERROR"},
+		{"the target resets a tunnel", tunnel, nil, "RST_STREAM 1 CONNECT_ERROR"},
+		{"the target resets a WebSocket", webSocket, nil, "RST_STREAM 1 CANCEL"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			targets := make(chan *net.TCPConn, 1)
+			h := open(t, func(x *flow.Exchange) *flow.Response {
+				near, far := tcpPair(t)
+				r := &flow.Response{Status: 200, Body: flow.NoBody, Upgraded: &socketTarget{TCPConn: near.(*net.TCPConn)}}
+				if key := x.Request.Header.Get("Sec-WebSocket-Key"); key != "" {
+					r.Status, r.Header = 101, flow.Header{{Name: "Sec-WebSocket-Accept", Value: accepts(key)}}
+				}
+				targets <- far.(*net.TCPConn)
+				return r
+			})
+			f := h.frames()
+			f.ask(1, false, c.opens...)
+			f.hear("HEADERS 1 :status=200")
+			target := receive(t, targets, "the target")
+			if c.client == nil {
+				f.must(target.SetLinger(0))
+				f.must(target.Close())
+			} else {
+				c.client(f)
+				if _, err := target.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+					t.Errorf("the target hears %v", err)
+				}
+			}
+			if c.hears != "" {
+				f.hear(c.hears)
+			}
+		})
+	}
 }
 
 func TestAWebSocketThatDoesNotOpen(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
+	"net"
 
 	"proxycache/backend/flow"
 	"proxycache/backend/http2"
@@ -16,12 +17,7 @@ import (
 func (s *stream) addressUpgrade() {
 	r := &s.request
 	r.Method, r.ContentLength = "GET", 0
-	h := make(flow.Header, 0, len(r.Header)+3)
-	for _, f := range r.Header {
-		if !flow.EqualFold(f.Name, "Content-Length") { // what follows is the WebSocket's
-			h = append(h, f)
-		}
-	}
+	h := append(make(flow.Header, 0, len(r.Header)+3), r.Header...)
 	h.Add("Connection", "Upgrade")
 	h.Add("Upgrade", "websocket")
 	if s.key = h.Get("Sec-WebSocket-Key"); s.key == "" {
@@ -71,12 +67,26 @@ func (s *stream) upgrade(r *flow.Response) (complete bool) {
 		return false
 	}
 	s.wire.Endless()
+	s.wire.OnGone(s.breakOff(rawOf(r.Upgraded)))
 	if s.wire.Begin(200, upgradedHeader(r)) != nil {
 		return false
 	}
 	s.release() // it is a connection now
-	carry(carried{s.wire}, r.Upgraded)
+	carry(carried{s.wire, s}, r.Upgraded)
 	return true
+}
+
+// breakOff tells the target of a client that breaks off: a reset of the stream, or its fault, or the loss
+// of its connection is one of the target's, too (RFC 9113 §8.5, RFC 8441 §5). The end of ctx closes the
+// target, hence the order.
+func (s *stream) breakOff(target net.Conn) func() {
+	tcp, ok := target.(*net.TCPConn)
+	return func() {
+		if ok && !s.wasCut.Load() && !s.client.wasCut() {
+			_ = tcp.SetLinger(0) // without it the end is an ordinary one
+		}
+		s.ctx.cancel()
+	}
 }
 
 // upgradedHeader leaves out what only HTTP/1.1 says of an upgrade.
@@ -91,13 +101,28 @@ func upgradedHeader(r *flow.Response) flow.Header {
 }
 
 // carried is a stream as a connection.
-type carried struct{ *http2.Stream }
+type carried struct {
+	*http2.Stream
+	of *stream
+}
 
 // CloseWrite ends our direction.
 func (c carried) CloseWrite() error { return c.Finish(nil, nil) }
 
+// Break says that the connection ended by an error: of a tunnel by a code of its own (RFC 9113 §8.5), of
+// a WebSocket by that of every reset (RFC 8441 §5).
+func (c carried) Break() {
+	c.OnGone(c.of.ctx.cancel) // the end comes from the target
+	code := http2.Cancel
+	if c.of.door == flow.Tunnel {
+		code = http2.ConnectError
+	}
+	c.Reset(code, "the connection it stands for broke off")
+}
+
 // Close ends both.
 func (c carried) Close() error {
+	c.OnGone(c.of.ctx.cancel)
 	c.Reset(http2.Cancel, "the connection it stands for was closed")
 	return nil
 }
