@@ -24,9 +24,12 @@ type shared struct {
 	ip      netip.Addr
 	retired atomic.Bool // it ends with its last exchange
 	sending sending
+	made    time.Time
+	settled context.Context // is over when it is known how many streams the peer takes
 
-	mu   sync.Mutex
-	used time.Time // when an exchange last had a place
+	mu      sync.Mutex
+	used    time.Time // when an exchange last had a place
+	waiting int       // places whose stream has not begun
 }
 
 // place is room for one exchange on a shared connection.
@@ -40,6 +43,10 @@ const (
 	pingAfter = 30 * time.Second
 	pingWait  = 15 * time.Second
 )
+
+// settling is how long a new connection is waited for until it says how many streams it takes. The exchange
+// that opened it does not wait; where nothing comes, the others go elsewhere.
+const settling = time.Second
 
 // held is a socket whose end is told: net/http closes it when it likes.
 type held struct {
@@ -98,56 +105,138 @@ func (h *held) tell(do func()) {
 	}
 }
 
-// newShared speaks HTTP/2 over d, with a place reserved for the first exchange.
+// framed is a connection above its TLS, where the frames are.
+type framed struct {
+	net.Conn
+	held   *held
+	began  []byte          // of the first frame: its length
+	read   int             // bytes, until it is settled
+	over   context.Context // net/http knows the first SETTINGS, or nothing comes any more
+	settle context.CancelFunc
+}
+
+func newFramed(d *dialled) *framed {
+	f := &framed{Conn: d.conn, held: d.held}
+	f.over, f.settle = context.WithCancel(context.Background())
+	return f
+}
+
+const (
+	frameLength = 3 // bytes that tell the length of a payload (RFC 9113 §4.1)
+	frameHead   = 9 // bytes before the payload
+)
+
+// Read settles when net/http is through with the first frame, which is SETTINGS (RFC 9113 §3.4): it asks for
+// more only then. One goroutine reads.
+func (f *framed) Read(p []byte) (int, error) {
+	if f.over.Err() != nil {
+		return f.Conn.Read(p)
+	}
+	if b := f.began; len(b) == frameLength && f.read >= frameHead+(int(b[0])<<16|int(b[1])<<8|int(b[2])) {
+		f.settle()
+	}
+	n, err := f.Conn.Read(p)
+	f.read += n
+	f.began = append(f.began, p[:min(n, frameLength-len(f.began))]...)
+	return n, err
+}
+
+// lastWord is how long a peer that takes nothing may hold up the last word of TLS.
+const lastWord = 250 * time.Millisecond
+
+func (f *framed) Close() error {
+	f.settle()
+	timer := time.AfterFunc(lastWord, func() { _ = f.held.Close() })
+	defer timer.Stop()
+	return f.Conn.Close()
+}
+
+// newShared speaks HTTP/2 over d, with a place for the first exchange.
 func newShared(ctx context.Context, d *dialled, s *site, l *lines) (*shared, error) {
 	var protocols http.Protocols
-	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
-	dialled := func(context.Context, string, string) (net.Conn, error) { return d.conn, nil }
+	f := newFramed(d)
 	transport := &http.Transport{ // it opens one connection: the one that is there
-		DialContext:            dialled,
-		DialTLSContext:         dialled,
+		DialContext:            func(context.Context, string, string) (net.Conn, error) { return f, nil },
 		Protocols:              &protocols,
 		DisableCompression:     true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingWait},
 		MaxResponseHeaderBytes: int64(http1.DefaultLimits.Head),
 	}
-	scheme := "http"
-	if d.facts.TLS != nil {
-		scheme = "https"
-	}
-	made, err := transport.NewClientConn(ctx, scheme, s.origin.address())
+	made, err := transport.NewClientConn(ctx, "http", s.origin.address()) // it need not know of the TLS below
 	if err != nil {
 		return nil, err
 	}
-	h := &shared{conn: made, site: s, lines: l, held: d.held, facts: d.facts, ip: ipOf(d.socket), used: time.Now()}
+	h := &shared{conn: made, site: s, lines: l, held: d.held, settled: f.over, facts: d.facts, ip: ipOf(d.socket), made: time.Now(), used: time.Now(), waiting: 1}
 	h.sending.patience = l.patience
-	if err := made.Reserve(); err != nil {
+	if err := made.Err(); err != nil {
 		h.close()
 		return nil, err
 	}
 	made.SetStateHook(h.changed)
 	l.opened(s)
 	d.held.tell(func() { l.release(s) })
+	context.AfterFunc(f.over, func() { l.nudge(s) })
 	return h, nil
 }
 
 // changed is told by net/http when an exchange ended or the peer allows more of them.
 func (s *shared) changed(c *http.ClientConn) {
-	if s.retired.Load() && c.InFlight() == 0 {
+	if s.retired.Load() && !s.busy() {
 		s.close()
 		return
 	}
 	s.lines.nudge(s.site)
 }
 
-// reserve takes a place for one exchange; false when there is none.
+// reserve takes a place for one exchange; false when there is none. The places are counted here: those that
+// net/http reserves hold up the exchange that is about to use one of them when the limit turns out lower
+// (Reserve, awaitOpenSlotForStreamLocked), for good.
 func (s *shared) reserve() bool {
-	if s.conn.Reserve() != nil {
+	if !s.settles() {
 		return false
 	}
-	s.touch()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead() || s.waiting >= s.conn.Available() {
+		return false
+	}
+	s.waiting++
+	s.used = time.Now()
 	return true
+}
+
+// settles waits until the peer has said how many streams it takes; false when it takes too long.
+func (s *shared) settles() bool {
+	if s.settled.Err() != nil {
+		return true
+	}
+	timer := time.NewTimer(time.Until(s.made.Add(settling)))
+	defer timer.Stop()
+	select {
+	case <-s.settled.Done():
+		return true
+	case <-timer.C:
+		return s.settled.Err() != nil
+	}
+}
+
+// began says that a place has become a stream, which net/http counts, or never will.
+func (s *shared) began() {
+	s.mu.Lock()
+	s.waiting--
+	s.mu.Unlock()
+	s.conn.Release() // of nothing: it has net/http look how many streams there are, or it would not tell of fewer
+	s.changed(s.conn)
+}
+
+// busy tells that somebody has a place. A stream begins before its place is given up, so it is looked for
+// after that.
+func (s *shared) busy() bool {
+	s.mu.Lock()
+	waiting := s.waiting
+	s.mu.Unlock()
+	return waiting > 0 || s.conn.InFlight() > 0
 }
 
 func (s *shared) touch() {
@@ -160,7 +249,7 @@ func (s *shared) dead() bool { return s.conn.Err() != nil }
 
 // idleSince tells that no exchange has used it after limit.
 func (s *shared) idleSince(limit time.Time) bool {
-	if s.conn.InFlight() > 0 {
+	if s.busy() {
 		s.touch()
 		return false
 	}
@@ -174,7 +263,7 @@ func (s *shared) close() { _ = s.conn.Close() } // the peer may be gone: nothing
 // retire closes it after its last exchange.
 func (s *shared) retire() {
 	s.retired.Store(true)
-	if s.conn.InFlight() == 0 {
+	if !s.busy() {
 		s.close()
 	}
 }
@@ -188,12 +277,21 @@ func (l *place) send(k *call) (*flow.Response, error) {
 	k.x.Timing.SendStart = k.x.Since()
 	if s.feed != nil {
 		l.sending.add(s.feed)
+	} else {
+		s.startClock() // it runs while net/http waits for its turn, too; a body has a clock of its own
 	}
 	answer, err := l.conn.RoundTrip(s.request())
 	s.goOn()
+	s.begin()
 	k.x.Sent = k.x.Sent || err == nil || !unsent(err)
 	if err != nil {
 		return nil, s.failed(k.doing("Waiting for the answer of %s"), err)
+	}
+	if bad := malformed(answer); bad != nil {
+		s.answer = answer
+		err := s.failed(k.doing("Waiting for the answer of %s"), bad)
+		_ = s.end()
+		return nil, err
 	}
 	return s.respond(answer), nil
 }

@@ -172,7 +172,7 @@ func TestInterimResponsesPassOverHTTP2(t *testing.T) {
 	x := ask(t, "GET", "/")
 	var got []string
 	x.Interim = func(status int, h flow.Header) { got = append(got, fmt.Sprint(status, h)) }
-	if body := read(t, send(t, p, x)); body != "final" || fmt.Sprint(got) != "[103 [{link </a.css>}]]" {
+	if body := read(t, send(t, p, x)); body != "final" || fmt.Sprint(got) != "[103 [{link </a.css>} {Via 2.0 proxycache}]]" {
 		t.Errorf("answered %q after %q", body, got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -39,6 +40,9 @@ type stream struct {
 	mu    sync.Mutex
 	final bool        // the pipeline goes on: no more interim responses, no clock
 	clock *time.Timer // of the response timeout
+	told  int         // interim responses
+
+	counted atomic.Bool // net/http counts it, not its place
 }
 
 func newStream(k *call, l *place) *stream {
@@ -84,6 +88,7 @@ func (s *stream) request() *http.Request {
 // may when the exchange is over and its memory serves another.
 func (s *stream) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
+		WroteHeaders:         s.begin,
 		GotFirstResponseByte: func() { s.first.Store(int64(time.Since(s.begun))) },
 		WroteRequest: func(httptrace.WroteRequestInfo) {
 			s.sent()
@@ -104,11 +109,30 @@ func (s *stream) startClock() {
 	}
 }
 
+// begin gives the place up, once, for the stream that has begun, or never will.
+func (s *stream) begin() {
+	if !s.counted.Swap(true) {
+		s.l.began()
+	}
+}
+
 func (s *stream) interim(status int, h textproto.MIMEHeader) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.told++
+	bad := connectionSpecific(http.Header(h))
+	switch {
+	case status == 101:
+		bad = &http1.Error{Status: 502, Reason: "it switched to another protocol (101), which HTTP/2 has not (RFC 9113 §8.6)"}
+	case s.told > maxInterim:
+		bad = &http1.Error{Status: 502, Reason: fmt.Sprintf("it sent more than %d interim responses (1xx) and no final one", maxInterim)}
+	}
+	if bad != nil {
+		s.cancel(bad) // net/http wraps what is returned so that nobody finds it
+		return bad
+	}
 	if !s.final && (status != 100 || s.k.x.Request.ExpectContinue) {
-		s.k.x.Interim(status, listOf(http.Header(h)))
+		s.k.x.Interim(status, answerFields(listOf(http.Header(h)), status, "HTTP/2.0"))
 	}
 	return nil
 }
@@ -141,7 +165,10 @@ func (s *stream) failed(doing string, err error) error {
 	case errors.Is(why, errStalled):
 		return k.p.broken(k.t, doing, errStalled)
 	}
-	if s.l.held.isHTTP1() {
+	switch bad, ok := errors.AsType[*http1.Error](why); {
+	case ok:
+		err = bad
+	case s.l.held.isHTTP1():
 		err = errHTTP1
 	}
 	p := k.p.broken(k.t, doing, err)
@@ -152,9 +179,37 @@ func (s *stream) failed(doing string, err error) error {
 	return p
 }
 
-// unsent tells that the server had said GOAWAY just before: nothing was sent, which makes any method
-// safe to repeat.
-func unsent(err error) bool { return strings.Contains(err.Error(), "client conn not usable") }
+// unsent tells that the server had said GOAWAY just before, or was gone before the first request: nothing
+// was sent, which makes any method safe to repeat.
+func unsent(err error) bool {
+	return strings.Contains(err.Error(), "client conn not usable") || strings.Contains(err.Error(), "client conn could not be established")
+}
+
+// malformed is why an answer is not passed on (RFC 9113 §8.1.1): net/http lets it through.
+func malformed(answer *http.Response) error {
+	status, _, _ := strings.Cut(answer.Status, " ")
+	if len(status) != 3 || answer.StatusCode < 200 {
+		return &http1.Error{Status: 502, Reason: fmt.Sprintf("its :status %.20q is not a number of three digits (RFC 9113 §8.3.2)", status)}
+	}
+	lengths := answer.Header["Content-Length"]
+	switch {
+	case len(lengths) > 1:
+		return &http1.Error{Status: 502, Reason: "its answer has content-length more than once (RFC 9110 §8.6)"}
+	case len(lengths) == 1 && answer.ContentLength < 0: // net/http goes on without it
+		return &http1.Error{Status: 502, Reason: fmt.Sprintf("its content-length %.20q is not a number that fits (RFC 9110 §8.6)", lengths[0])}
+	}
+	return connectionSpecific(answer.Header)
+}
+
+// connectionSpecific is what speaks against the fields of a head where they are of a connection of HTTP/1.
+func connectionSpecific(h http.Header) error {
+	for _, name := range [...]string{"Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade"} {
+		if _, has := h[name]; has {
+			return &http1.Error{Status: 502, Reason: "its answer has the field " + strings.ToLower(name) + ", which HTTP/2 has not (RFC 9113 §8.2.2)"}
+		}
+	}
+	return nil
+}
 
 func (s *stream) noteSent() {
 	sent := s.wrote.Load()
@@ -183,7 +238,7 @@ func (s *stream) respond(answer *http.Response) *flow.Response {
 		s.cancel(nil)
 		r.Body = flow.NoBody
 	case !over:
-		r.Trailer = func() flow.Header { return listOf(answer.Trailer) }
+		r.Trailer = func() flow.Header { return http1.Trailer(listOf(answer.Trailer)) }
 	}
 	return r
 }
@@ -311,7 +366,7 @@ func (f *feed) end() {
 	if f.trailer == nil {
 		return
 	}
-	for _, t := range f.request.Trailer {
+	for _, t := range without(nominated(f.request.Header), f.request.Trailer) {
 		f.trailer.Add(t.Name, t.Value)
 	}
 }
@@ -322,12 +377,12 @@ func (f *feed) Close() error {
 }
 
 // listOf is a header of net/http as it is on the wire of HTTP/2, lower case; by name, for the order
-// was lost.
+// was lost. Blanks around a value, which may not be there (RFC 9113 §8.2.1), go.
 func listOf(h http.Header) flow.Header {
 	out := make(flow.Header, 0, len(h)+1) // with room for Via
 	for name, values := range h {
 		for _, v := range values {
-			out = append(out, flow.Field{Name: strings.ToLower(name), Value: v})
+			out = append(out, flow.Field{Name: strings.ToLower(name), Value: strings.Trim(v, " \t")})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b flow.Field) int { return strings.Compare(a.Name, b.Name) })
