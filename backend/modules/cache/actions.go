@@ -104,7 +104,9 @@ func (c *cache) selection(arguments map[string]string) (s cachestore.Selection, 
 		}
 		return s, s.URL, nil
 	case arguments["prefix"] != "":
-		s.Prefix = arguments["prefix"]
+		if s.Prefix = c.absolute(arguments["prefix"]); s.Prefix == "" {
+			return s, "", problem.New(problem.Invalid, "prefix is %q: write it with scheme and host, as https://host/beginning", arguments["prefix"]).At("prefix")
+		}
 		return s, "URLs that begin with " + s.Prefix, nil
 	case arguments["tag"] != "":
 		s.Tag = arguments["tag"]

@@ -129,6 +129,8 @@ func TestParts(t *testing.T) {
 			part("-5", "5-9/10", "56789"),
 			{ask: "GET /\nRange: bytes=-5", status: 206, body: "56789", has: "Content-Range: bytes 5-9/10"},
 			{ask: "GET /\nRange: bytes=6-8", status: 206, body: "678", has: "Content-Range: bytes 6-8/10"},
+			{ask: "GET /\nRange: bytes=6-8\nIf-None-Match: \"a\"", status: 304, has: "ETag: \"a\"\n-Content-Range"},
+			{ask: "GET /\nRange: bytes=6-8\nIf-None-Match: \"b\"", status: 206, body: "678"},
 			{ask: "GET /\nRange: bytes=7-", status: 206, body: "789"}, {ask: "GET /\nRange: bytes=-1", status: 206, body: "9"},
 			part("4-5", "4-5/10", "45"),
 		}},
@@ -181,6 +183,8 @@ func TestPurging(t *testing.T) {
 		{map[string]string{"url": "http://SHOP.localhost:80/items/1"}, "Purged 1 response of http://shop.localhost/items/1.", "1"},
 		{map[string]string{"url": "http://shop.localhost/nothing"}, "Nothing is stored of http://shop.localhost/nothing.", ""},
 		{map[string]string{"prefix": "http://shop.localhost/items/"}, "Purged 2 responses of URLs that begin with http://shop.localhost/items/.", "12"},
+		{map[string]string{"prefix": "HTTP://SHOP.localhost:80/items"}, "Purged 2 responses of URLs that begin with http://shop.localhost/items.", "12"},
+		{map[string]string{"prefix": "http://shop.localhost"}, "Purged 3 responses of URLs that begin with http://shop.localhost/.", "123"},
 		{map[string]string{"tag": "item-2"}, "Purged 1 response of the tag item-2.", "2"},
 		{map[string]string{"tag": "items", "soft": "true"}, "Made stale 2 responses of the tag items.", "12"},
 		{map[string]string{"regex": `/items/\d+$`}, `Purged 2 responses of URLs that match /items/\d+$.`, "12"},
@@ -207,9 +211,10 @@ func TestPurging(t *testing.T) {
 	}
 	h := newHouse(t, nil)
 	for where, arguments := range map[string]map[string]string{
-		"url":   {"url": "/items"},
-		"regex": {"regex": "("},
-		"soft":  {"tag": "a", "soft": "yes"},
+		"url":    {"url": "/items"},
+		"prefix": {"prefix": "/items"},
+		"regex":  {"regex": "("},
+		"soft":   {"tag": "a", "soft": "yes"},
 	} {
 		if _, err := h.p.Act(t.Context(), "purge", arguments); err == nil || !strings.HasPrefix(err.Error(), where+": ") {
 			t.Errorf("%v: %v", arguments, err)

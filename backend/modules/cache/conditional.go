@@ -11,7 +11,7 @@ import (
 // unchanged tells whether the condition of a holds that the client's own copy is still good: the answer
 // is 304 then (RFC 9111 §4.3.2). If-Modified-Since counts only where there is no If-None-Match.
 func unchanged(a *asked, r *cachestore.Response, now time.Time) bool {
-	if r.Status != 200 && r.Status != 203 {
+	if r.Status != 200 && r.Status != 203 && r.Status != 206 {
 		return false
 	}
 	if a.hasNoneMatch {

@@ -34,6 +34,7 @@ type shelf struct {
 	passes        passes
 	parts         atomic.Int64 // how many parts have been stored
 	invalidations invalidations
+	missed        missed
 	count         counters
 }
 

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"net/url"
 	"strings"
 
 	"proxycache/backend/cachestore"
@@ -20,10 +21,13 @@ var (
 // thing begins with. None begins a page or data, which may be somebody's.
 var staticTypes = map[string][]string{
 	"css": {"text/css"}, "js": scriptTypes, "mjs": scriptTypes, "map": nil,
-	"png": imageTypes, "jpg": imageTypes, "jpeg": imageTypes, "gif": imageTypes, "webp": imageTypes, "avif": imageTypes,
+	"png": imageTypes, "jpe": imageTypes, "tif": imageTypes, "tiff": imageTypes, "heic": imageTypes, "heif": imageTypes, "svgz": imageTypes,
+	"jpg": imageTypes, "jpeg": imageTypes, "gif": imageTypes, "webp": imageTypes, "avif": imageTypes,
 	"svg": imageTypes, "ico": imageTypes, "bmp": imageTypes,
 	"woff": fontTypes, "woff2": fontTypes, "ttf": fontTypes, "otf": fontTypes, "eot": fontTypes,
 	"mp3": {"audio/"}, "ogg": {"audio/", "video/", "application/ogg"}, "mp4": {"video/", "audio/"}, "webm": {"video/", "audio/"},
+	"wav": {"audio/"}, "flac": {"audio/"}, "aac": {"audio/"}, "m4a": {"audio/", "video/"}, "opus": {"audio/"},
+	"mov": {"video/"}, "avi": {"video/"}, "mkv": {"video/", "audio/", "application/x-matroska"}, "m4v": {"video/"},
 	"pdf": {"application/pdf"}, "wasm": {"application/wasm"}, "txt": {"text/plain"},
 	"zip": archiveTypes, "gz": archiveTypes, "tgz": archiveTypes, "tar": archiveTypes, "bz2": archiveTypes, "7z": archiveTypes, "rar": archiveTypes,
 }
@@ -35,10 +39,10 @@ func (u *rules) deceives(a *asked, e *cachestore.Response, c *control) string {
 		return ""
 	}
 	extension := extensionOf(a.path)
-	types, static := staticTypes[extension]
-	if !static {
+	if extension == "" {
 		return ""
 	}
+	types := staticTypes[extension]
 	got := strings.ToLower(e.Header.Get("Content-Type"))
 	for _, t := range types {
 		if strings.HasPrefix(got, t) {
@@ -57,11 +61,19 @@ func (u *rules) deceives(a *asked, e *cachestore.Response, c *control) string {
 	return "it is " + got + " under the name of a ." + extension + ", and not said to be for everybody"
 }
 
-// extensionOf is what stands behind the last dot of the path's last segment, in lower case.
+// extensionOf is what of staticTypes stands behind the last dot of the path's last segment, or of a piece
+// of it: servers differ in whether a path goes on behind a semicolon (/account;x.css, /account/x.css;a),
+// and read %2e as a dot (RFC 3986 §6.2.2.2).
 func extensionOf(path string) string {
 	segment := path[strings.LastIndexByte(path, '/')+1:]
-	if i := strings.LastIndexByte(segment, '.'); i >= 0 && len(segment)-i <= 6 {
-		return strings.ToLower(segment[i+1:])
+	if decoded, err := url.PathUnescape(segment); err == nil {
+		segment = decoded
+	}
+	for piece := range strings.SplitSeq(segment, ";") {
+		extension := strings.ToLower(piece[strings.LastIndexByte(piece, '.')+1:])
+		if _, static := staticTypes[extension]; static && len(extension) < len(piece) {
+			return extension
+		}
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package cache
 import (
 	"net/url"
 	"strings"
+	"time"
 
 	"proxycache/backend/cachestore"
 	"proxycache/backend/flow"
@@ -37,12 +38,10 @@ func (c *cache) through(x *flow.Exchange, next policy.Next) (*flow.Response, err
 		return nil, err
 	}
 	if !safe(q.Method) && 200 <= r.Status && r.Status < 400 {
-		c.invalidate(url)
-		x.Note("invalidated", url)
+		c.invalidate(x, url)
 		for _, name := range [...]string{"Location", "Content-Location"} {
 			if other := c.sameOrigin(url, r.Header.Get(name)); other != "" && other != url {
-				c.invalidate(other)
-				x.Note("invalidated", other)
+				c.invalidate(x, other)
 			}
 		}
 	}
@@ -82,11 +81,15 @@ func (c *cache) absolute(text string) string {
 
 // invalidate drops what is stored of url, all its variants, and keeps what is on its way from being
 // stored.
-func (c *cache) invalidate(url string) {
+func (c *cache) invalidate(x *flow.Exchange, url string) {
 	c.count.invalidated.Add(1)
 	c.shelf.invalidations.add(cachestore.Selection{URL: url})
 	c.shelf.flights.drop(url)
 	if _, err := c.store().Purge(cachestore.Selection{URL: url}, false); err != nil {
 		c.failed(err)
+		c.shelf.missed.add(url, time.Now())
+		x.Note("not invalidated", url+": the store is away; what it has of it is not used, and dropped when it is back")
+		return
 	}
+	x.Note("invalidated", url)
 }

@@ -173,8 +173,8 @@ func cookies(h flow.Header) iter.Seq2[string, string] {
 // cookiesInKey tells whether key, which is of a request with the fields h, has all of its cookies.
 func cookiesInKey(key string, h flow.Header) bool {
 	_, lines, _ := strings.Cut(key, "\n")
-	for name := range cookies(h) {
-		if name != "" && !cookieInKey(lines, name) {
+	for name, value := range cookies(h) {
+		if blank := name == "" && value == ""; !blank && !cookieInKey(lines, name) { // "=value" is a cookie, too
 			return false
 		}
 	}

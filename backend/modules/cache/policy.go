@@ -45,6 +45,7 @@ func (c *cache) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, error
 	if !c.sized.Load() && !c.sized.Swap(true) { // the plan runs
 		c.kept.resize(c.shelf, c.sizes)
 	}
+	c.catchUp()
 	c.remember(x, next)
 	q := x.Request
 	switch {
@@ -56,11 +57,16 @@ func (c *cache) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, error
 	}
 	var a asked
 	a.read(x, c.rules.ignoreRequest, c.rules.keyed)
-	if a.pass != "" {
-		return c.bypass(x, next, a.pass)
+	if a.pass == "" {
+		if a.key, a.url = c.key.of(x, a.claims); len(a.key) > maxKey {
+			a.pass = "its key is longer than 16 KiB"
+		}
 	}
-	if a.key, a.url = c.key.of(x, a.claims); len(a.key) > maxKey {
-		return c.bypass(x, next, "its key is longer than 16 KiB")
+	switch {
+	case a.pass != "" && a.wish.onlyIfCached: // a 504 rather than an answer of the server (RFC 9111 §5.2.1.7)
+		return c.onlyCached(x, &looked{}, a.pass), nil
+	case a.pass != "":
+		return c.bypass(x, next, a.pass)
 	}
 	x.Note("key", shown(a.key))
 	return c.serve(x, next, &a)
@@ -121,6 +127,10 @@ func (c *cache) get(key string) *cachestore.Object {
 	o, err := c.store().Get(key)
 	if err != nil {
 		c.failed(err)
+		return nil
+	}
+	if o != nil && c.shelf.missed.about(o.Response) {
+		_ = o.Body.Close() // nothing is read from it
 		return nil
 	}
 	return o

@@ -43,6 +43,7 @@ func TestAPageForSomebodyIsForNobodyElse(t *testing.T) {
 		all = append(all, conversation{name: name, settings: map[string]any{setting: value}, steps: steps})
 	}
 	under("default_ttl", "default_ttl", "1h", first("200\n\nalice"), fetches(bob))
+	under("default_ttl, and a cookie without a name", "default_ttl", "1h", step{ask: "GET /\nCookie: =alice", gives: "200\n\nalice", sent: "yes", body: "alice"}, fetches(bob))
 	under("default_ttl and a validator", "default_ttl", "1h", first(page), fetches(bob))
 	under("override_ttl", "override_ttl", "1h", first(page), fetches(bob))
 	under("override_ttl, and said to be never fresh", "override_ttl", "1h", first("200\nCache-Control: max-age=0\nETag: \"a\"\n\nalice"),
@@ -68,6 +69,8 @@ func TestAPageForSomebodyIsForNobodyElse(t *testing.T) {
 	keyed("all cookies are in the key", "session=alice", true)
 	keyed("the one of two is not", "session=alice; theme=dark", false)
 	keyed("a name that begins one in the key", "session=alice; lang=de; lang#x=1", false)
+	keyed("one without a name", "session=alice; =sess1", false)
+	keyed("a pair that is blank", "session=alice; ; =", true)
 	keyed("two that are", "session=alice; lang#x=1", true)
 	converse(t, all)
 }
@@ -223,6 +226,15 @@ func TestDataUnderStaticNames(t *testing.T) {
 		}
 	}
 	const cookie = "\nCookie: a=b"
+	for _, extension := range []string{"wav", "flac", "aac", "m4a", "opus", "mov", "avi", "mkv", "m4v", "tif", "tiff", "heic", "heif", "jpe", "svgz"} {
+		asks(extension, "text/html", cookie, false)
+	}
+	for _, path := range []string{"/a%2ecss", "/a%2Ecss", "/x.css;a", "/x.css%3Ba=b", "/me;x.css", "/me%3bx%2ecss"} {
+		all = append(all, dropsFor(path, "GET /acc"+path+cookie, "200\nCache-Control: max-age=60\nContent-Type: text/html\n\nold", time.Second, "GET /acc"+path+cookie))
+	}
+	for _, path := range []string{"/css", "/a.html;css", "/x.css/a", "/a%2"} {
+		all = append(all, keepsFor(path, "GET /acc"+path+cookie, "200\nCache-Control: max-age=60\nContent-Type: text/html\n\nold", time.Second, "GET /acc"+path+cookie))
+	}
 	for _, extension := range []string{"woff", "woff2", "ttf", "otf", "eot", "zip", "gz", "tar", "map", "png", "svg", "ico", "js", "css", "mjs", "pdf"} {
 		for _, kind := range []string{"application/json", "application/xml", "application/xhtml+xml", "text/html; charset=utf-8", "application/problem+json"} {
 			asks(extension, kind, cookie, false)
@@ -231,6 +243,7 @@ func TestDataUnderStaticNames(t *testing.T) {
 	for extension, kind := range map[string]string{
 		"woff": "application/font-woff", "woff2": "font/woff2", "ttf": "application/x-font-ttf", "otf": "application/vnd.ms-opentype", "eot": "application/vnd.ms-fontobject",
 		"zip": "application/zip", "gz": "application/gzip", "tgz": "application/x-gzip", "tar": "application/x-tar", "map": "application/octet-stream",
+		"wav": "audio/x-wav", "mov": "video/quicktime", "avi": "video/x-msvideo", "m4a": "audio/mp4", "tif": "image/tiff", "svgz": "image/svg+xml",
 		"png": "image/png", "svg": "image/svg+xml", "ico": "image/vnd.microsoft.icon", "js": "application/javascript; charset=utf-8", "css": "text/css",
 	} {
 		asks(extension, kind, cookie, true)

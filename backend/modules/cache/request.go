@@ -45,6 +45,8 @@ func (a *asked) read(x *flow.Exchange, ignoreDirectives bool, keyed []string) {
 				a.wish.read(f.Value)
 			case flow.EqualFold(f.Name, "Cookie"):
 				a.cookies = true
+			case flow.EqualFold(f.Name, "CloudFront-Forwarded-Proto"):
+				a.claim(x, f, keyed)
 			}
 		case 'p':
 			pragma = pragma || flow.EqualFold(f.Name, "Pragma") && strings.Contains(strings.ToLower(f.Value), "no-cache")
@@ -106,11 +108,11 @@ func (a *asked) claim(x *flow.Exchange, f *flow.Field, keyed []string) {
 	}
 	q, value, trustable := x.Request, f.Value, true
 	switch name {
-	case "x-forwarded-host", "x-host", "x-forwarded-server", "x-original-host":
+	case "x-forwarded-host", "x-host", "x-forwarded-server", "x-original-host", "x-http-host-override", "x-real-host":
 		if strings.EqualFold(value, q.Authority) || strings.EqualFold(value, q.Host()) {
 			return
 		}
-	case "x-forwarded-proto", "x-forwarded-scheme", "x-scheme", "x-forwarded-protocol":
+	case "x-forwarded-proto", "x-forwarded-scheme", "x-scheme", "x-forwarded-protocol", "x-url-scheme", "cloudfront-forwarded-proto":
 		if strings.EqualFold(value, q.Scheme) {
 			return
 		}
@@ -118,7 +120,12 @@ func (a *asked) claim(x *flow.Exchange, f *flow.Field, keyed []string) {
 		if value = hostAndProto(value); value == "" {
 			return
 		}
-	case "x-forwarded-prefix", "x-forwarded-port", "x-forwarded-ssl", "front-end-https":
+	case "x-forwarded-method", "x-original-method": // peers that forward say it with every request
+		if trustable = false; value == q.Method {
+			return
+		}
+	case "x-forwarded-prefix", "x-forwarded-port", "x-forwarded-ssl", "front-end-https",
+		"x-forwarded-uri", "x-forwarded-path", "x-original-uri", "x-envoy-original-path":
 	case "x-original-url", "x-rewrite-url", "x-http-method-override", "x-http-method", "x-method-override":
 		trustable = false
 	default:

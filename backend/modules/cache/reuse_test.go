@@ -29,6 +29,17 @@ func TestWhatIsNeverStored(t *testing.T) {
 		dropsFor("another method in a field", "GET /\nX-HTTP-Method-Override: POST", "200\n"+fresh+"\n\nold", 0, ""),
 		dropsFor("another path in a field", "GET /\nX-Original-URL: /admin", "200\n"+fresh+"\n\nold", 0, ""),
 		dropsFor("another scheme in a field", "GET /\nX-Forwarded-Proto: https", "200\n"+fresh+"\n\nold", 0, ""),
+		dropsFor("a host of its own name", "GET /\nX-HTTP-Host-Override: evil.test", "200\n"+fresh+"\n\nold", 0, ""),
+		dropsFor("a real host", "GET /\nX-Real-Host: evil.test", "200\n"+fresh+"\n\nold", 0, ""),
+		keepsFor("the same real host", "GET /\nX-Real-Host: shop.localhost", "200\n"+fresh+"\n\nold", 0, ""),
+		dropsFor("an original path", "GET /\nX-Original-Uri: /admin", "200\n"+fresh+"\n\nold", 0, ""),
+		dropsFor("Envoy's", "GET /\nX-Envoy-Original-Path: /admin", "200\n"+fresh+"\n\nold", 0, ""),
+		dropsFor("a forwarded path", "GET /\nX-Forwarded-Uri: /admin", "200\n"+fresh+"\n\nold", 0, ""),
+		dropsFor("an original method", "GET /\nX-Original-Method: POST", "200\n"+fresh+"\n\nold", 0, ""),
+		keepsFor("the same method", "GET /\nX-Original-Method: GET", "200\n"+fresh+"\n\nold", 0, ""),
+		dropsFor("a URL's scheme", "GET /\nX-URL-Scheme: https", "200\n"+fresh+"\n\nold", 0, ""),
+		dropsFor("CloudFront's scheme", "GET /\nCloudFront-Forwarded-Proto: https", "200\n"+fresh+"\n\nold", 0, ""),
+		keepsFor("CloudFront's, which is the same", "GET /\nCloudFront-Forwarded-Proto: http", "200\n"+fresh+"\n\nold", 0, ""),
 		{name: "a GET with a body passes both ways", steps: []step{
 			{ask: "GET /\n\nbody", gives: "200\n" + fresh + "\n\nfat", sent: "yes", body: "fat", has: "Cache-Status: proxycache; fwd=bypass"},
 			{gives: "200\n" + fresh + "\n\nold", sent: "yes", body: "old"},
@@ -107,6 +118,12 @@ func TestWhatRequestsAskFor(t *testing.T) {
 		{name: "only-if-cached and it is not", steps: []step{
 			{ask: "GET /\nCache-Control: only-if-cached", status: 504, body: "-", has: "Cache-Control: no-store\nCache-Status: proxycache; detail=only-if-cached"},
 			{ask: "HEAD /\nCache-Control: only-if-cached", status: 504},
+		}},
+		{name: "only-if-cached and what passes by", steps: []step{
+			{gives: "200\n" + fresh + "ETag: \"a\"\n\nold", sent: "yes", body: "old"},
+			{ask: "GET /\nCache-Control: only-if-cached\nIf-Match: \"a\"", status: 504, body: "-"},
+			{ask: "GET /\nCache-Control: only-if-cached\nIf-Unmodified-Since: {0}", status: 504, body: "-"},
+			{ask: "GET /\nCache-Control: only-if-cached\n\nfat", status: 504, body: "-", has: "Cache-Status: proxycache; detail=only-if-cached"},
 		}},
 		{name: "only-if-cached and it is stale", steps: []step{
 			{gives: "200\nCache-Control: max-age=1\n\nold", sent: "yes", body: "old"},

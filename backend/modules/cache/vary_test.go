@@ -156,9 +156,15 @@ func TestWhatTrustedPeersSayIsInTheKey(t *testing.T) {
 	ask("Forwarded: for=192.0.2.1;proto=https", "one", "forwarded", "forwarded", 1)
 	ask("Forwarded: for=192.0.2.2;proto=https", "one", "x", "forwarded", 0)
 	ask("X-Forwarded-Proto: https", "two", "of another route", "of another route", 1)
+	ask("X-Forwarded-Uri: /one\nX-Forwarded-Method: GET", "four", "one", "one", 1)
+	ask("X-Forwarded-Uri: /one\nX-Forwarded-Method: GET", "four", "x", "one", 0)
+	ask("X-Forwarded-Uri: /two", "four", "two", "two", 1)
+	ask("X-Forwarded-Path: /two", "four", "path", "path", 1)
+	ask("X-Forwarded-Method: POST", "four", "a", "a", 1)
+	ask("X-Forwarded-Method: POST", "four", "b", "b", 1)
 	ask("X-HTTP-Method-Override: DELETE", "three", "a", "a", 1)
 	ask("X-HTTP-Method-Override: DELETE", "three", "b", "b", 1)
-	if said, err := h.p.Act(t.Context(), "purge", map[string]string{"url": "http://shop.localhost/a"}); err != nil || said != "Purged 4 responses of http://shop.localhost/a." {
+	if said, err := h.p.Act(t.Context(), "purge", map[string]string{"url": "http://shop.localhost/a"}); err != nil || said != "Purged 7 responses of http://shop.localhost/a." {
 		t.Errorf("%q, %v", said, err)
 	}
 }
