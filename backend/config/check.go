@@ -67,8 +67,12 @@ func (k *checker) document(doc *Document) {
 		}
 	}
 	k.upstreams(doc.Upstreams)
-	k.cells("", doc.Cells)
-	k.routes(doc)
+	upstreams := make([]string, len(doc.Upstreams))
+	for i, u := range doc.Upstreams {
+		upstreams[i] = u.Name
+	}
+	k.cells("", doc.Cells, upstreams)
+	k.routes(doc, upstreams)
 }
 
 func isNetwork(s string) bool {
@@ -167,11 +171,7 @@ func (k *checker) upstreams(list []Upstream) {
 	}
 }
 
-func (k *checker) routes(doc *Document) {
-	upstreams := make([]string, len(doc.Upstreams))
-	for i, u := range doc.Upstreams {
-		upstreams[i] = u.Name
-	}
+func (k *checker) routes(doc *Document, upstreams []string) {
 	seen := map[string]bool{}
 	for _, r := range doc.Routes {
 		where := "routes." + r.Name
@@ -188,11 +188,15 @@ func (k *checker) routes(doc *Document) {
 				k.add(problem.List{schema.Unknown("leniency", l, flow.ToleranceNames()).At(where + ".lenient")})
 			}
 		}
-		k.cells(r.Name, r.Cells)
+		k.cells(r.Name, r.Cells, upstreams)
 	}
 }
 
-func (k *checker) cells(route string, cells []Cell) {
+// sender is the settings of a module that sends exchanges to a pool of its own: key is where they name
+// it, and pool is "" where they name none.
+type sender interface{ SendsTo() (key, pool string) }
+
+func (k *checker) cells(route string, cells []Cell, upstreams []string) {
 	seen := map[string]bool{}
 	for i, c := range cells {
 		where := CellPath(route, i)
@@ -203,7 +207,16 @@ func (k *checker) cells(route string, cells []Cell) {
 			k.add(problem.List{schema.Unknown("module", c.Use, k.catalogue.Modules).At(where + ".use")})
 			continue
 		}
-		k.add(schema.Decode(where, c.Settings, m.Settings()))
+		settings := m.Settings()
+		list := schema.Decode(where, c.Settings, settings)
+		k.add(list)
+		s, sends := settings.(sender)
+		if !sends || len(list) > 0 {
+			continue
+		}
+		if key, pool := s.SendsTo(); pool != "" && !slices.Contains(upstreams, pool) {
+			k.add(problem.List{schema.Unknown("upstream", pool, upstreams).At(where + "." + key)})
+		}
 	}
 }
 

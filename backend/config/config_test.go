@@ -22,7 +22,10 @@ type answer struct {
 	Body    string        `toml:"body" help:"The body."`
 	Headers []schema.Pair `toml:"headers" help:"The fields."`
 	Names   []string      `toml:"names" help:"Names."`
+	Pool    string        `toml:"pool" help:"Whom it asks."`
 }
+
+func (a *answer) SendsTo() (key, pool string) { return "pool", a.Pool }
 
 type pool struct {
 	Targets []struct {
@@ -128,6 +131,8 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		{"two routes of one name", `to = "shop"`, "to = \"shop\"\n[[routes]]\nname = \"shop\"", "11:1 routes.shop.name", "two with the name"},
 		{"a name with a space", `name = "shop"`, `name = "my shop"`, "11:1 routes.my shop.name", "is no name"},
 		{"an unknown module", `to = "shop"`, "to = \"shop\"\n[[routes.cells]]\nuse = \"mok\"", "14:1 routes.shop.cells.1.use", `did you mean "mock"`},
+		{"a cell that sends to an unknown upstream", `to = "shop"`, "to = \"shop\"\n[[routes.cells]]\nuse = \"mock\"\npool = \"shpo\"", "15:1 routes.shop.cells.1.pool", `did you mean "shop"`},
+		{"a common cell that does", `[[routes]]`, "[[cells]]\nuse = \"mock\"\npool = \"no\"\n[[routes]]", "12:1 cells.1.pool", "known here: shop"},
 		{"a setting out of range", `to = "shop"`, "to = \"shop\"\n[[routes.cells]]\nuse = \"mock\"\nstatus = 99", "15:1 routes.shop.cells.1.status", "between 100 and 599"},
 		{"a setting of another type", `to = "shop"`, "to = \"shop\"\n[[routes.cells]]\nuse = \"mock\"\nstatus = \"x\"", "15:1 routes.shop.cells.1.status", "whole number"},
 		{"a cell without a module", `to = "shop"`, "to = \"shop\"\n[[routes.cells]]\nstatus = 200", "13:3 routes.shop.cells.1", "use"},

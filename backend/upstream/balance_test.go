@@ -174,6 +174,28 @@ func TestTheSoonestTarget(t *testing.T) {
 	}
 }
 
+func TestATargetOfLowerWeightIsLearntOf(t *testing.T) {
+	p := pooled(t, leastTime, nil, 3, 1, 7)
+	x := bare(t)
+	all := p.balance.all()
+	if got := counted(p, x, 1100); len(got) != 3 || got["c"] < 500 {
+		t.Errorf("where nothing is known come %v, want a share by weight", got)
+	}
+	all[0].observe(185*time.Millisecond, x.Started.UnixNano())
+	all[2].observe(time.Second, x.Started.UnixNano())
+	if got := counted(p, x, 1000); got["b"] < 150 || got["b"] > 350 || got["c"] != 0 {
+		t.Errorf("b is not known yet, and comes by its weight beside a: %v", got)
+	}
+	all[0].inFlight.Store(1)
+	if got := picks(p, x, 3); got != "bbb" {
+		t.Errorf("while a has one, comes %s", got)
+	}
+	all[1].inFlight.Store(2)
+	if got := picks(p, x, 3); got != "aaa" {
+		t.Errorf("of b nothing is known and it has two: comes %s", got)
+	}
+}
+
 func TestTheMeanFollowsWhatIsObserved(t *testing.T) {
 	var l load
 	now := time.Now().UnixNano()

@@ -22,7 +22,7 @@ func (b *balance) choose(among []*target, x *flow.Exchange) choice {
 	case roundRobin:
 		c.target = among[(b.turn.Add(1)-1)%uint64(len(among))]
 	case leastConn:
-		c.target = b.least(among, func(t *target) float64 { return float64(t.inFlight.Load()) })
+		c.target = b.least(among, func(t *target, weight float64) float64 { return float64(t.inFlight.Load()) / weight })
 	case leastTime:
 		c.target = b.soonest(among, x.Started.UnixNano())
 	case random:
@@ -88,17 +88,17 @@ func (s *SlowStart) part(t *target, since int64) float64 {
 	return max(leastShare, math.Pow(max(passed, 0), 1/s.Aggression))
 }
 
-// least is the target that has least for its weight; of several one by chance, by weight.
-func (b *balance) least(among []*target, has func(*target) float64) *target {
+// least is the target with the lowest score at its weight in force; of several one by chance, by weight.
+func (b *balance) least(among []*target, score func(t *target, weight float64) float64) *target {
 	var best *target
 	var lowest, ties float64
 	for _, t := range among {
 		w := b.weightOf(t)
-		score := has(t) / w
+		s := score(t, w)
 		switch {
-		case best == nil || score < lowest:
-			best, lowest, ties = t, score, w
-		case score == lowest:
+		case best == nil || s < lowest:
+			best, lowest, ties = t, s, w
+		case s == lowest:
 			if ties += w; rand.Float64()*ties < w {
 				best = t
 			}
@@ -107,24 +107,28 @@ func (b *balance) least(among []*target, has func(*target) float64) *target {
 	return best
 }
 
-// soonest is the target whose time to the first byte, for each exchange it has and one more, is least.
-// One of which nothing is known counts as the best of the others.
+// soonest is the target whose time to the first byte, for each exchange it has and one more, is least
+// for its weight. One of which nothing is known counts as quick as the quickest of the others; while it
+// has no exchange it ties with the best of them, whatever its weight: a lower one would never be known.
 func (b *balance) soonest(among []*target, now int64) *target {
-	best := math.Inf(1)
+	quickest, best := math.Inf(1), math.Inf(1)
 	for _, t := range among {
 		if mean := t.mean(now); mean > 0 {
-			best = min(best, mean)
+			quickest, best = min(quickest, mean), min(best, mean/b.weightOf(t))
 		}
 	}
-	if math.IsInf(best, 1) {
-		best = 1
+	if math.IsInf(quickest, 1) {
+		quickest, best = 1, 0
 	}
-	return b.least(among, func(t *target) float64 {
-		mean := t.mean(now)
-		if mean == 0 {
-			mean = best
+	return b.least(among, func(t *target, weight float64) float64 {
+		mean, would := t.mean(now), float64(t.inFlight.Load()+1)
+		switch {
+		case mean > 0:
+			return mean / weight * would
+		case would == 1:
+			return min(best, quickest/weight)
 		}
-		return mean * float64(t.inFlight.Load()+1)
+		return quickest / weight * would
 	})
 }
 

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"math"
-	"net/netip"
 	"strings"
 
 	"proxycache/backend/flow"
@@ -51,10 +50,8 @@ func (k hashKey) of(x *flow.Exchange) (uint64, bool) {
 func clientHash(x *flow.Exchange) uint64 {
 	addr := x.Client.Addr()
 	if x.Trusted {
-		said := x.Request.Header.Get("X-Forwarded-For")
-		said = strings.TrimSpace(said[strings.LastIndexByte(said, ',')+1:])
-		if a, err := netip.ParseAddr(said); err == nil {
-			addr = a
+		if said, ok := x.Request.Header.Forwarded(1); ok {
+			addr = said
 		}
 	}
 	bytes := addr.Unmap().As16()

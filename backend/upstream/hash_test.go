@@ -21,8 +21,11 @@ func TestWhatIsHashed(t *testing.T) {
 		x.Client = netip.AddrPortFrom(netip.MustParseAddr(ip), 4711)
 		return x
 	}
-	trusted := func(ip, said string) *flow.Exchange {
-		x := request(ip, "/", "X-Forwarded-For: "+said)
+	trusted := func(ip string, said ...string) *flow.Exchange {
+		x := request(ip, "/")
+		for _, line := range said {
+			x.Request.Header.Add("X-Forwarded-For", line)
+		}
 		x.Trusted = true
 		return x
 	}
@@ -33,6 +36,9 @@ func TestWhatIsHashed(t *testing.T) {
 	}{
 		{"client_ip", request("192.0.2.1", "/a"), request("::ffff:192.0.2.1", "/b"), request("192.0.2.2", "/a"), nil},
 		{"client_ip", trusted("127.0.0.1", "9.9.9.9, 192.0.2.1"), request("192.0.2.1", "/"), request("127.0.0.1", "/", "X-Forwarded-For: 192.0.2.1"), nil},
+		{"client_ip", trusted("127.0.0.1", "192.0.2.7", "192.0.2.1"), trusted("127.0.0.1", "192.0.2.8, 192.0.2.1"), trusted("127.0.0.1", "192.0.2.1", "192.0.2.7"), nil},
+		{"client_ip", trusted("127.0.0.1", "192.0.2.1:4711"), request("192.0.2.1", "/"), trusted("127.0.0.1", "192.0.2.2:4711"), nil},
+		{"client_ip", trusted("127.0.0.1", "[2001:db8::1]:443"), trusted("127.0.0.1", "2001:db8::1"), trusted("127.0.0.1", "unknown"), nil},
 		{"uri", request("192.0.2.1", "/a?x=1"), request("192.0.2.2", "/a?x=1"), request("192.0.2.1", "/a?x=2"), nil},
 		{"header:X-Tenant", request("192.0.2.1", "/", "x-tenant: a"), request("192.0.2.2", "/", "X-Tenant: a"), request("192.0.2.1", "/", "X-Tenant: b"), request("192.0.2.1", "/")},
 		{"cookie:sid", request("192.0.2.1", "/", "Cookie: a=1; sid=x"), request("192.0.2.1", "/", "Cookie: b=2", "Cookie: sid=x"), request("192.0.2.1", "/", "Cookie: sid=y"), request("192.0.2.1", "/", "Cookie: xsid=x; sid")},

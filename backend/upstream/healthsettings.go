@@ -14,7 +14,7 @@ import (
 // Sticky binds a client to the target that answered it first.
 type Sticky struct {
 	Cookie string          `toml:"cookie" title:"Cookie" default:"proxycache_target" placeholder:"proxycache_target" help:"The name of the cookie. It holds a signature of the target, HttpOnly, SameSite=Lax, and Secure where the client came by TLS."`
-	TTL    schema.Duration `toml:"ttl" title:"Lifetime" default:"0s" min:"0s" max:"400d" help:"How long the client keeps it; 0s is until the browser is closed."`
+	TTL    schema.Duration `toml:"ttl" title:"Lifetime" default:"0s" min:"0s" max:"400d" help:"How long the client keeps it, 1s or more; 0s is until the browser is closed."`
 	Secret string          `toml:"secret" title:"Secret" placeholder:"${STICKY_SECRET}" help:"What signs the cookie. Empty is one made at the start: after a restart clients are bound anew."`
 }
 

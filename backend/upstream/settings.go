@@ -71,6 +71,12 @@ func (s *Settings) Check() []*problem.Problem {
 	if s.SNI != "" && !isName(s.SNI) {
 		list = append(list, problem.New(problem.Invalid, "%q is no server name: write one as in shop.example, without a port", s.SNI).At("sni"))
 	}
+	for i, sticky := range s.Sticky {
+		// Max-Age counts seconds, and 0 of them removes the cookie (RFC 6265 §5.2.2).
+		if sticky.TTL > 0 && sticky.TTL < schema.Duration(time.Second) {
+			list = append(list, problem.New(problem.Invalid, "ttl is %s, and the lifetime of a cookie counts whole seconds: write 1s or more, or 0s until the browser is closed", sticky.TTL).At(fmt.Sprintf("sticky.%d.ttl", i+1)))
+		}
+	}
 	return list
 }
 

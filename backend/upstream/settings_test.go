@@ -47,6 +47,11 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		v[key] = value
 		return v
 	}
+	bound := func(ttl string) map[string]any {
+		v := target("http://a")
+		v["sticky"] = []any{map[string]any{"ttl": ttl}}
+		return v
+	}
 	cases := []struct {
 		values map[string]any
 		where  string // "" when they are fine
@@ -62,6 +67,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		{with("proxy", "socks4://a"), "u.proxy"}, {with("proxy", "127.0.0.1:3128"), "u.proxy"}, {with("proxy", "http://a/path"), "u.proxy"}, {with("proxy", "http://a:99999"), "u.proxy"}, {with("proxy", "http://"), "u.proxy"},
 		{with("queue_timeout", "0s"), "u.queue_timeout"},
 		{with("host", "preserve"), ""}, {with("host", "shop.example:8080"), ""}, {with("host", "a/b"), "u.host"}, {with("host", ""), "u.host"}, {with("host", "a\r\nX: y"), "u.host"},
+		{bound("0s"), ""}, {bound("1s"), ""}, {bound("999ms"), "u.sticky.1.ttl"},
 		{with("sni", "shop.example"), ""}, {with("sni", "shop.example:443"), "u.sni"},
 	}
 	for _, c := range cases {

@@ -60,7 +60,17 @@ func (b *balance) bound(r *roster, x *flow.Exchange, tried []*target) *target {
 		slices.Contains(tried, found) || slices.Contains(x.Avoid, found.shown) || barred(x, found.shown) != nil {
 		return nil
 	}
+	if found.backup && b.primaryTakes(r, x, tried) {
+		return nil
+	}
 	return found
+}
+
+// primaryTakes tells that one that is no backup can take x, and nothing speaks against it.
+func (b *balance) primaryTakes(r *roster, x *flow.Exchange, tried []*target) bool {
+	var space [16]*target
+	among := r.among(space[:0], x, tried)
+	return len(among) > 0 && classOf(x, among[0]) == 0
 }
 
 // bind tells the client to come back to t, unless it knows. That is for it alone: what keeps the

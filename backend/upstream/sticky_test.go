@@ -103,6 +103,38 @@ func TestWhatBecomesOfABoundClient(t *testing.T) {
 	}
 }
 
+func TestABackupKeepsNobodyWhileAnotherCanTakeRequests(t *testing.T) {
+	cases := []struct {
+		name    string
+		primary func(*target, *flow.Exchange)
+		stays   bool
+	}{
+		{"the primary is well", func(*target, *flow.Exchange) {}, false},
+		{"it is unhealthy", func(m *target, _ *flow.Exchange) { m.unfit.Store(true) }, true},
+		{"it drains", func(m *target, _ *flow.Exchange) { m.duty = drain }, true},
+		{"it could not be reached", func(m *target, x *flow.Exchange) { m.rests.Store(x.Started.UnixNano() + int64(rest)) }, true},
+		{"a cell avoids it", func(m *target, x *flow.Exchange) { x.Avoid = []string{m.shown} }, true},
+		{"a cell bars it", func(m *target, x *flow.Exchange) { x.Bars = []flow.Bar{{Target: m.shown}} }, true},
+		{"it is a backup, too", func(m *target, _ *flow.Exchange) { m.backup = true }, true},
+	}
+	for _, c := range cases {
+		p := pooled(t, first, func(s *Settings) {
+			s.Sticky = []Sticky{{Cookie: "at", Secret: "s"}}
+			s.Targets[1].Backup, s.Targets[2].Backup = true, true
+		}, 1, 1, 1)
+		b := &p.balance
+		m := b.all()[2]
+		x := askIn(t.Context(), flow.Reverse, "GET", "http://shop.localhost/", "Cookie: at="+m.token)
+		c.primary(b.all()[0], x)
+		b.mu.Lock()
+		b.renew(b.all())
+		b.mu.Unlock()
+		if got := b.pick(x, nil); (got == m) != c.stays {
+			t.Errorf("%s: it comes to %s", c.name, got.shown)
+		}
+	}
+}
+
 func TestTheKeyOfCookiesOutlivesAnEdit(t *testing.T) {
 	token := func(p *Pool) string { return p.balance.all()[0].token }
 	s := settings("http://192.0.2.1", "http://192.0.2.2")

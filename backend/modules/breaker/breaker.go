@@ -132,6 +132,14 @@ func (s *Settings) Check() []*problem.Problem {
 	return out
 }
 
+// SendsTo names the other pool, which must be there.
+func (s *Settings) SendsTo() (key, pool string) {
+	if s.Fallback != fallbackUpstream {
+		return "", ""
+	}
+	return "fallback_upstream", s.FallbackUpstream
+}
+
 // Policy makes the running policy. The states outlive edits of the settings, other than of the scope.
 func (s *Settings) Policy(env policy.Env) (policy.Policy, error) {
 	if s.Fallback == fallbackUpstream && !env.HasPool(s.FallbackUpstream) {

@@ -114,6 +114,15 @@ func (r *rules) bad(one result) bool {
 	return one.failed && r.errorRatio > 0 || one.badStatus && r.statusRatio > 0 || one.slow
 }
 
+// grain is how far a share times a number of results may be off: 0.28 of 25 is more than 7 to the
+// machine, and 1 - 0.9 less than 0.1.
+const grain = 1e-9
+
+// reaches tells that n of all are that share of them, or more.
+func reaches(n, all int, share float64) bool {
+	return n > 0 && float64(n) >= (share-grain)*float64(all)
+}
+
 // trigger says which one holds, with the numbers; "" for none. least is how many results it needs.
 func (r *rules) trigger(t tally, least int) string {
 	if t.all < least || t.all == 0 {
@@ -121,11 +130,11 @@ func (r *rules) trigger(t tally, least int) string {
 	}
 	all := float64(t.all)
 	switch {
-	case r.errorRatio > 0 && float64(t.failed) >= r.errorRatio*all:
+	case r.errorRatio > 0 && reaches(t.failed, t.all, r.errorRatio):
 		return fmt.Sprintf("error ratio %.2f of %.2f over %d", float64(t.failed)/all, r.errorRatio, t.all)
-	case r.statusRatio > 0 && float64(t.badStatus) >= r.statusRatio*all:
+	case r.statusRatio > 0 && reaches(t.badStatus, t.all, r.statusRatio):
 		return fmt.Sprintf("status ratio %.2f of %.2f over %d", float64(t.badStatus)/all, r.statusRatio, t.all)
-	case r.slow > 0 && float64(t.slow) > r.slowRatio*all:
+	case r.slow > 0 && float64(t.slow) > (r.slowRatio+grain)*all:
 		return fmt.Sprintf("%d of %d answers took more than %s, %s may", t.slow, t.all, r.slow, percent(r.slowRatio))
 	}
 	return ""

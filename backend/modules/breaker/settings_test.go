@@ -37,6 +37,39 @@ func TestWhatContradictsItselfIsRefused(t *testing.T) {
 	}
 }
 
+func TestASharesEdgeIsWhereItIsWritten(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		set   Settings
+		holds tally // not yet with one less
+	}{
+		{"7 of 25 are 28 %", Settings{StatusRatio: 0.28}, tally{all: 25, badStatus: 7}},
+		{"7 of 25 fail", Settings{ErrorRatio: 0.28}, tally{all: 25, failed: 7}},
+		{"1 of 10 may be slow", Settings{LatencyAbove: 1, LatencyQuantile: 0.9}, tally{all: 10, slow: 2}},
+		{"50 of 1000 may be slow", Settings{LatencyAbove: 1, LatencyQuantile: 0.95}, tally{all: 1000, slow: 51}},
+		{"3 of 10 may be slow", Settings{LatencyAbove: 1, LatencyQuantile: 0.7}, tally{all: 10, slow: 4}},
+		{"one failure, however small the share", Settings{ErrorRatio: 1e-12}, tally{all: 1000000, failed: 1}},
+	} {
+		r := rulesOf(&c.set)
+		if r.trigger(c.holds, 1) == "" {
+			t.Errorf("%s: %+v does not open it", c.name, c.holds)
+		}
+		less := c.holds
+		less.subtract(tally{failed: min(1, less.failed), badStatus: min(1, less.badStatus), slow: min(1, less.slow)})
+		if why := r.trigger(less, 1); why != "" {
+			t.Errorf("%s: %+v opens it: %s", c.name, less, why)
+		}
+	}
+}
+
+func TestTheOtherPoolIsNamed(t *testing.T) {
+	for fallback, want := range map[string]string{"upstream": "reserve", "refuse": ""} {
+		if _, pool := (&Settings{Fallback: fallback, FallbackUpstream: "reserve"}).SendsTo(); pool != want {
+			t.Errorf("with %s it sends to %q", fallback, pool)
+		}
+	}
+}
+
 func TestItSaysItself(t *testing.T) {
 	for _, c := range []struct {
 		want   string

@@ -3,7 +3,6 @@ package ratelimit
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"net/netip"
 	"regexp"
 	"strings"
 
@@ -160,7 +159,7 @@ func cookie(h flow.Header, name string) string {
 func (a addressing) client(x *flow.Exchange) string {
 	ip := x.Client.Addr().Unmap()
 	if a.depth > 0 && x.Trusted {
-		if told, ok := forwarded(x.Request.Header, a.depth); ok {
+		if told, ok := x.Request.Header.Forwarded(a.depth); ok {
 			ip = told
 		}
 	}
@@ -171,38 +170,4 @@ func (a addressing) client(x *flow.Exchange) string {
 		return network.String()
 	}
 	return ip.WithZone("").String()
-}
-
-// forwarded is the address so deep in X-Forwarded-For, counted from the right over all its fields;
-// false where there is none: then the request did not come the way that the depth was meant for.
-func forwarded(h flow.Header, depth int) (netip.Addr, bool) {
-	for i := len(h) - 1; i >= 0; i-- {
-		if !flow.EqualFold(h[i].Name, "X-Forwarded-For") {
-			continue
-		}
-		rest, more := h[i].Value, true
-		for more {
-			var entry string
-			if at := strings.LastIndexByte(rest, ','); at >= 0 {
-				rest, entry = rest[:at], rest[at+1:]
-			} else {
-				entry, more = rest, false
-			}
-			if depth--; depth == 0 {
-				return addressOf(strings.TrimSpace(entry))
-			}
-		}
-	}
-	return netip.Addr{}, false
-}
-
-// addressOf reads an address as proxies write it: plain, in brackets, or with a port.
-func addressOf(text string) (netip.Addr, bool) {
-	if ip, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
-		return ip.Unmap(), true
-	}
-	if at, err := netip.ParseAddrPort(text); err == nil {
-		return at.Addr().Unmap(), true
-	}
-	return netip.Addr{}, false
 }
