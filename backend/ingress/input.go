@@ -1,10 +1,15 @@
 package ingress
 
 import (
+	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -24,7 +29,7 @@ type input struct {
 	phase  phase
 	headBy time.Time // when the head must be complete; zero while nobody has to wait for it
 	ended  time.Time // about when the last exchange was over; zero once that was asked for
-	ahead  []byte    // read by the watch, not given out yet
+	ahead  []byte    // read by the watch, not given out yet; its own while that reads
 	brief  bool      // the wait for a request ends after dozeAfter
 	one    [1]byte   // ahead after a long wait
 	watch  watch
@@ -61,7 +66,9 @@ func (in *input) headBegins() {
 func (in *input) Read(p []byte) (int, error) {
 	if len(in.ahead) > 0 {
 		n := copy(p, in.ahead)
-		in.ahead = in.ahead[n:]
+		if in.ahead = in.ahead[n:]; len(in.ahead) == 0 {
+			in.ahead = nil // it may be much, and the connection idle from here on
+		}
 		return n, nil
 	}
 	if err := in.setDeadline(); err != nil {
@@ -115,6 +122,7 @@ func (in *input) wakes() bool {
 // doze waits for the first byte of a request for what is left of the time, with nothing but room for
 // that.
 func (in *input) doze() error {
+	in.ahead = nil // room that nothing came for
 	left := in.client.server.limits.Load().keepAlive - dozeAfter
 	if err := in.readBy(time.Now().Add(left)); err != nil {
 		return err
@@ -155,8 +163,9 @@ const watchDelay = 10 * time.Millisecond
 // into nc does, and who has left for good looks the same until something is sent to him.
 const farewell = time.Second
 
-// watch notices a client that leaves while nothing is expected of it: it reads in the background
-// until something comes. Bytes are the next request, sent early; an end is the client's leaving.
+// watch notices a client that leaves while nothing is expected of it: it reads in the background.
+// Bytes are the next request, sent early, and kept for that; an end is the client's leaving, also
+// behind such bytes.
 //
 // The timer is not moved for each exchange: where it rings too early for the one that runs, it is set
 // again.
@@ -219,41 +228,109 @@ var longAgo = time.Unix(1, 0)
 func (in *input) look() {
 	w := &in.watch
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.set = false
 	if left := w.delay - time.Since(w.since); w.wanted && left > 0 {
 		in.lookIn(left)
-		w.mu.Unlock()
 		return
 	}
-	if !w.wanted || w.reading != nil || len(in.ahead) > 0 {
-		w.mu.Unlock()
+	if !w.wanted || w.reading != nil {
 		return
 	}
 	if w.ended {
 		in.client.left() // under the lock: without it the exchange could be over, and another one ended
-		w.mu.Unlock()
 		return
 	}
-	reading := make(chan struct{})
-	w.reading = reading
+	w.reading = make(chan struct{})
 	_ = in.readBy(time.Time{}) // a closed connection fails the read
-	w.mu.Unlock()
-
-	buf := make([]byte, 256)
-	n, err := in.client.conn.Read(buf)
-
-	w.mu.Lock()
-	in.ahead = buf[:n]
+	var err error
+	for w.wanted && err == nil {
+		err = in.readAhead()
+	}
+	close(w.reading)
 	w.reading = nil
 	w.ended = w.ended || err == io.EOF
 	switch {
-	case err == nil || !w.wanted:
+	case !w.wanted || err == errUnseen:
 	case err == io.EOF:
 		w.since, w.delay = time.Now(), farewell
 		in.lookIn(farewell)
 	default:
 		in.client.left()
 	}
-	w.mu.Unlock()
-	close(reading)
+}
+
+// aheadPiece is the least room for a read ahead.
+const aheadPiece = 256
+
+// readAhead waits for more of what comes early, or for the end alone where as much of it is kept as a
+// head may have: the system keeps the rest. It is called under the lock, and leaves it while it waits.
+func (in *input) readAhead() error {
+	had, most := len(in.ahead), in.client.bounds.head.Head
+	var room []byte
+	if had < most {
+		in.ahead = slices.Grow(in.ahead, min(aheadPiece, most-had))
+		room = in.ahead[had:min(cap(in.ahead), most)]
+	}
+	in.watch.mu.Unlock()
+	var n int
+	var err error
+	if room != nil {
+		n, err = in.client.conn.Read(room)
+	} else {
+		err = awaitEnd(in.client.raw)
+	}
+	in.watch.mu.Lock()
+	in.ahead = in.ahead[:had+n]
+	return err
+}
+
+// errUnseen says that an end behind bytes which are not read cannot be seen.
+var errUnseen = errors.New("ingress: the end of the connection cannot be seen")
+
+// States of a connection, as Linux counts them.
+const (
+	tcpClose     = 7
+	tcpCloseWait = 8
+)
+
+// awaitEnd waits, without reading, until the other end of conn has ended its side, which is io.EOF, or
+// is gone. Bytes that come meanwhile wake it too, as long as the system has room for them.
+func awaitEnd(conn net.Conn) error {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok || runtime.GOOS != "linux" {
+		return errUnseen
+	}
+	if several, err := tcp.MultipathTCP(); several || err != nil { // the state is that of one path
+		return errUnseen
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var state byte
+	err = raw.Read(func(fd uintptr) (done bool) {
+		state = stateOf(syscall.GetsockoptInt, fd)
+		return state == tcpCloseWait || state == tcpClose || state == 0
+	})
+	switch {
+	case err != nil:
+		return err
+	case state == tcpCloseWait:
+		return io.EOF
+	case state == tcpClose:
+		return net.ErrClosed
+	}
+	return errUnseen
+}
+
+// stateOf is the state of a connection on Linux, the first byte of its TCP_INFO; 0 where it cannot be
+// known. ask is GetsockoptInt, which takes another type on Windows.
+func stateOf[F ~int | ~uintptr](ask func(fd F, level, option int) (int, error), fd uintptr) byte {
+	const tcpInfo = 11
+	info, err := ask(F(fd), syscall.IPPROTO_TCP, tcpInfo)
+	if err != nil {
+		return 0
+	}
+	return binary.NativeEndian.AppendUint32(nil, uint32(info))[0]
 }
