@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -244,12 +246,21 @@ func (c *Core) refuses(a netip.AddrPort) bool {
 	}
 	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 	for r := range *all {
-		local := a.Addr().IsLoopback() || a.Addr().IsUnspecified() || a.Addr() == r.Addr()
-		if a.Port() == r.Port() && local {
+		if a.Port() == r.Port() && (a.Addr().IsLoopback() || a.Addr().IsUnspecified() || a.Addr() == r.Addr() || r.Addr().IsUnspecified() && ownAddress(a.Addr())) {
 			return true
 		}
 	}
 	return false
+}
+
+// ownAddress tells the addresses of this machine, on all of which a door opened everywhere listens. They
+// may change while it is open. Where they cannot be known, every address may be one.
+func ownAddress(a netip.Addr) bool {
+	all, err := net.InterfaceAddrs()
+	return err != nil || slices.ContainsFunc(all, func(own net.Addr) bool {
+		prefix, err := netip.ParsePrefix(own.String())
+		return err == nil && prefix.Addr().Unmap() == a.WithZone("")
+	})
 }
 
 // Unbound says why an address of the configuration is not listened on; nil when all are.

@@ -186,6 +186,9 @@ func (c *cell) skips(x *flow.Exchange) (why string) {
 
 // end is what stands behind the last cell.
 func (w *walk) end(x *flow.Exchange) (*flow.Response, error) {
+	if response := lastHop(x); response != nil {
+		return response, nil
+	}
 	switch {
 	case x.SendTo != "":
 		to := w.plan.pools[x.SendTo]

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,7 +44,8 @@ type Request struct {
 	// Body is never nil; NoBody when there is none. It is closed by the ingress after the response ended.
 	Body          io.ReadCloser
 	ContentLength int64 // bytes of Body; -1 when only the end will tell
-	// ExpectContinue: the client waits for 100 (Continue). The ingress sends it at the first Read of Body.
+	// ExpectContinue: the client waits for 100 (Continue). The ingress sends it at the first Read of Body, or
+	// when the target's comes by Interim.
 	ExpectContinue bool
 
 	// RawHead is the head as it arrived, up to and with the blank line; nil where the protocol has no
@@ -124,6 +126,16 @@ func (r *Request) Port() string {
 
 // URL is the absolute form, as the client meant it.
 func (r *Request) URL() string { return r.Scheme + "://" + r.Authority + r.Target }
+
+// MaxForwards is how many more hops an OPTIONS or TRACE may take; ok is false where nothing bounds them, as
+// with all other methods (RFC 9110 §7.6.2).
+func (r *Request) MaxForwards() (n uint64, ok bool) {
+	if r.Method != "OPTIONS" && r.Method != "TRACE" {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(r.Header.Get("Max-Forwards"), 10, 64)
+	return n, err == nil
+}
 
 // UpgradeTo is the protocol the request asks to switch to ("websocket"), or "".
 func (r *Request) UpgradeTo() string {

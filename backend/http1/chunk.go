@@ -209,11 +209,15 @@ func permitted(h flow.Header) flow.Header {
 func headerOnly(name string) bool {
 	switch strings.ToLower(name) {
 	case "content-length", "transfer-encoding", "trailer", "te", "connection", "keep-alive", "proxy-connection", "upgrade",
-		"host", "max-forwards", "expect", "range", "cache-control", "pragma",
-		"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "cookie", "set-cookie",
+		"host", "forwarded", "via", "max-forwards", "expect", "range", "cache-control", "pragma",
+		"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "proxy-authentication-info", "cookie", "set-cookie",
 		"age", "date", "expires", "location", "retry-after", "vary", "warning",
 		"content-encoding", "content-type", "content-range":
 		return true
 	}
-	return len(name) > 3 && flow.EqualFold(name[:3], "if-")
+	return hasPrefix(name, "if-") || hasPrefix(name, "x-forwarded")
+}
+
+func hasPrefix(name, prefix string) bool {
+	return len(name) >= len(prefix) && flow.EqualFold(name[:len(prefix)], prefix)
 }

@@ -23,8 +23,8 @@ func (f *framing) note(name, value string) {
 			f.host = value
 		}
 	case len("Expect"):
-		if flow.EqualFold(name, "Expect") && flow.EqualFold(value, "100-continue") {
-			f.expect = true
+		if flow.EqualFold(name, "Expect") {
+			f.expectations(value)
 		}
 	case len("Connection"):
 		if flow.EqualFold(name, "Connection") {
@@ -40,6 +40,12 @@ func (f *framing) note(name, value string) {
 			f.codings++
 			f.coding = value
 		}
+	}
+}
+
+func (f *framing) expectations(value string) {
+	for expectation := range strings.SplitSeq(value, ",") {
+		f.expect = f.expect || flow.EqualFold(trim(expectation), "100-continue")
 	}
 }
 

@@ -170,8 +170,10 @@ func refRequest(buf []byte) (r refHead, ok bool) {
 	r.length, ok = refLength(r.header, r.proto, 0)
 	r.close = refClose(r.header, r.proto)
 	for _, value := range r.header.Values("Expect") {
-		if strings.EqualFold(value, "100-continue") && r.length != 0 && r.proto == "HTTP/1.1" {
-			r.expect = true
+		for _, one := range strings.Split(value, ",") {
+			if strings.EqualFold(strings.Trim(one, " \t"), "100-continue") && r.length != 0 && r.proto == "HTTP/1.1" {
+				r.expect = true
+			}
 		}
 	}
 	return r, ok && (r.method != "CONNECT" || r.length == 0)

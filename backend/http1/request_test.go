@@ -53,6 +53,8 @@ var requestCases = []requestCase{
 	{"§9.3 close beats keep-alive", "GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", Head{Method: "GET", Target: "/", Proto: "HTTP/1.0", Close: true}},
 	{"9110 §10.1.1 an expectation", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 100-Continue\r\n\r\n",
 		Head{Method: "POST", Target: "/", Proto: "HTTP/1.1", Length: 1, Expect: true}},
+	{"9110 §10.1.1 an expectation in a list", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: x ,100-continue,\r\n\r\n",
+		Head{Method: "POST", Target: "/", Proto: "HTTP/1.1", Length: 1, Expect: true}},
 	{"9110 §10.1.1 not in HTTP/1.0", "POST / HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n",
 		Head{Method: "POST", Target: "/", Proto: "HTTP/1.0", Length: 1, Close: true}},
 	{"9110 §10.1.1 not without a body", "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n", Head{Method: "POST", Target: "/", Proto: "HTTP/1.1"}},

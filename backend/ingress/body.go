@@ -60,6 +60,19 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, b.fault(err)
 }
 
+// Ready tells that some of the body is there, or its end: its client does not wait to be asked for it. It
+// waits for nobody: who reads just now has asked.
+func (b *requestBody) Ready() bool {
+	if !b.one.TryLock() {
+		return false
+	}
+	defer b.one.Unlock()
+	b.mu.Lock()
+	closed := b.closed
+	b.mu.Unlock()
+	return !closed && b.from.Ready() // closed, what is there may be the next request's; Close waits for b.one
+}
+
 // enter begins a read, unless the body is closed. A read that does not wait has no deadline: the
 // watch may be reading from the connection already.
 func (b *requestBody) enter() error {

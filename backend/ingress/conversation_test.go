@@ -79,6 +79,8 @@ func TestHowAResponseIsFramed(t *testing.T) {
 		{"an unknown length in HTTP/1.0", "GET / HTTP/1.0\r\n\r\n", stream("ok"), "HTTP/1.1 200 OK\r\nDate: today\r\nConnection: close\r\n\r\nok"},
 		{"HTTP/1.0 that keeps the connection", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", text(200, "ok"),
 			"HTTP/1.1 200 OK\r\nDate: today\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok"},
+		{"HTTP/1.0 that would keep the connection to a proxy", "GET http://a/ HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", text(200, "ok"),
+			"HTTP/1.1 200 OK\r\nDate: today\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"},
 		{"a client that closes", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", text(200, "ok"),
 			"HTTP/1.1 200 OK\r\nDate: today\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"},
 		{"HEAD keeps the length", strings.Replace(get, "GET", "HEAD", 1), with(text(200, ""), flow.Field{Name: "content-length", Value: "99"}),

@@ -172,7 +172,7 @@ func TestWhatSOCKSRefuses(t *testing.T) {
 		{"port 0", h, hello + wish("a.test", 0), welcome + reply(socks.Failed)},
 		{"another version inside", h, hello + "\x04\x01", welcome + reply(socks.Failed)},
 		{"methods that are not known", h, "\x05\x02\x01\x02", "\x05\xff"},
-		{"no methods", h, "\x05\x00", reply(socks.Failed)},
+		{"no methods", h, "\x05\x00", "\x05\xff"},
 		{"SOCKS4", h, "\x04\x01\x00\x50\x7f\x00\x00\x01me\x00", "\x00\x5b\x00\x00\x00\x00\x00\x00"},
 		{"a listener for other ways", forOthers, hello + wish("a.test", 80), welcome + reply(socks.NotAllowed)},
 	} {

@@ -71,6 +71,7 @@ func (t *turn) address() *refusal {
 			return refused
 		}
 		t.door = flow.Forward
+		t.head.Close = t.head.Close || t.head.Proto == "HTTP/1.0" // who speaks to a proxy so has no say (RFC 9112 §9.3)
 	} else {
 		r.Authority = t.head.Header.Get("Host")
 	}

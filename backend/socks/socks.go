@@ -78,9 +78,6 @@ func ParseGreeting(buf []byte) (methods []Method, n int, err error) {
 		return nil, 0, nil
 	}
 	end := 2 + int(buf[1])
-	if end == 2 {
-		return nil, 0, bad(Failed, "the greeting offers no method (RFC 1928 §3)")
-	}
 	if len(buf) < end {
 		return nil, 0, nil
 	}

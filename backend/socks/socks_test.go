@@ -21,7 +21,7 @@ func TestGreetings(t *testing.T) {
 		{"nothing", "", nil, 0, ""},
 		{"a version alone", "\x05", nil, 0, ""},
 		{"a method missing", "\x05\x02\x00", nil, 0, ""},
-		{"no methods", "\x05\x00", nil, 0, "no method"},
+		{"no methods", "\x05\x00", nil, 2, ""},
 		{"another version", "\x04\x01", nil, 0, "0x04"},
 		{"HTTP", "G", nil, 0, "0x47"},
 	} {

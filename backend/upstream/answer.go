@@ -44,9 +44,10 @@ func (k *call) respond() *flow.Response {
 	case h.Length != 0:
 		k.opened.Open(k.c.reader, h)
 		k.body = &k.opened
+		gone := nominated(h.Header)
 		k.fill(k, max(h.Length, -1))
 		if h.Length == http1.Chunked {
-			k.response.Trailer = k.body.Trailer
+			k.response.Trailer = func() flow.Header { return without(gone, k.body.Trailer()) }
 		}
 	case k.uploading():
 		k.fill(k, k.announced()) // whose Close ends what is still being sent

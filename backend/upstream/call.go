@@ -29,6 +29,7 @@ type call struct {
 	out      *[]byte // the request's head and as much of its body as leaves with it; nil before and after
 	head     int     // bytes of the head in out
 	absolute bool    // the connection leads to a proxy, which is told the whole URL
+	expects  bool    // the target is asked whether it wants the body, before anybody reads it
 	length   int64   // of the request body: bytes, or http1.Chunked
 	left     int64   // what of it is not in out
 	ahead    []byte  // what of it was read for another target, which did not get it
@@ -50,7 +51,9 @@ type call struct {
 // request may be repeated.
 type stale struct{ *problem.Problem }
 
-func (s *stale) Error() string { return "an idle connection had been closed by the server" }
+func (s *stale) Error() string {
+	return "the server closed a connection that was used before, without an answer"
+}
 
 var spent = sync.Pool{New: func() any { return new(call) }}
 
@@ -89,12 +92,17 @@ func (k *call) build() error {
 	if k.absolute && k.p.proxy.basic != "" {
 		fields.Add("Proxy-Authorization", k.p.proxy.basic)
 	}
+	// A body that has begun to come, or was read for another target, is nothing its client waits with.
+	k.expects = k.x.Request.ExpectContinue && k.length != 0 && len(k.ahead) == 0 && !flow.Ready(k.x.Request.Body)
+	if k.expects {
+		fields.Add("Expect", "100-continue")
+	}
 	k.out, _ = outs.Get().(*[]byte)
 	*k.out = http1.AppendRequest((*k.out)[:0], k.x.Request.Method, k.path(), "HTTP/1.1", *fields)
 	clear(*fields)
 	headers.Put(fields)
 	k.head = len(*k.out)
-	if 0 < k.length && k.length <= smallBody {
+	if 0 < k.length && k.length <= smallBody && !k.expects {
 		return k.begin()
 	}
 	return nil
@@ -166,7 +174,7 @@ func (k *call) clientFailed(err error) *problem.Problem {
 // send speaks HTTP/1.1. After an error nothing is left of the connection.
 func (c *conn) send(k *call) (*flow.Response, error) {
 	k.noteConnection(c.facts)
-	k.c, k.over = c, false
+	k.c, k.over, k.upload = c, false, nil
 	if err := k.build(); err != nil {
 		c.lines.put(c) // nothing was sent on it
 		return nil, err
@@ -226,7 +234,7 @@ func (k *call) write() (sent int, err error) {
 	if k.left != 0 {
 		k.c.beside = true
 		k.c.paced.answer.Store(unread)
-		k.upload = startUpload(k.c, k.x, k.left, limit)
+		k.upload = startUpload(k.c, k.x, k.left, limit, k.expects)
 		return len(*k.out), nil
 	}
 	k.x.Timing.Sent = k.x.Since()
@@ -250,15 +258,28 @@ func (k *call) read() (*http1.Head, error) {
 		if h.Tolerated != 0 {
 			k.x.Note("tolerated", h.Tolerated.String()+" in the response")
 		}
+		if h.Status == 101 {
+			k.goOn() // who switches takes the whole request first (RFC 9110 §7.8)
+		}
 		if h.Status >= 200 || h.Status == 101 {
 			return h, k.stopClock()
 		}
 		if h.Status != 100 || k.x.Request.ExpectContinue {
-			k.x.Interim(h.Status, responseFields(h.Header, h.Status))
+			k.x.Interim(h.Status, answerFields(h.Header, h.Status, h.Proto))
+		}
+		if h.Status == 100 {
+			k.goOn() // behind the target's own 100: who reads the body says one where there was none
 		}
 		k.c.next()
 	}
 	return nil, &http1.Error{Status: 502, Reason: fmt.Sprintf("it sent %d interim responses (1xx) and no final one", maxInterim)}
+}
+
+// goOn sends the body that waited for the target's word.
+func (k *call) goOn() {
+	if k.upload != nil {
+		k.upload.goOn()
+	}
 }
 
 // stopClock ends the wait for the head; the body may take its time.
@@ -280,6 +301,7 @@ func (k *call) fail(doing string, err error, unsent bool) error {
 	err = k.hint(err)
 	k.c.abort()
 	k.c.end()
+	unread := k.upload == nil || k.upload.withhold()
 	k.endUpload()
 	if k.upload != nil {
 		if p := k.upload.clientFailed.Load(); p != nil {
@@ -293,7 +315,7 @@ func (k *call) fail(doing string, err error, unsent bool) error {
 		return k.p.cancelled(k.x, doing)
 	}
 	p := k.p.broken(k.t, doing, err)
-	if k.c.facts.Reused && !k.c.heard && p.Kind == problem.Terminated && k.upload == nil && (unsent || k.idempotent()) {
+	if k.c.facts.Reused && !k.c.heard && p.Kind == problem.Terminated && unread && (unsent || k.idempotent()) {
 		return &stale{p}
 	}
 	return p

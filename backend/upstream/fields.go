@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -83,6 +84,11 @@ func (b *fieldWriter) field(f flow.Field) {
 		if flow.EqualFold(f.Name, "Upgrade") && b.upgrade {
 			b.put(f.Name, f.Value)
 		}
+	case flow.EqualFold(f.Name, "Max-Forwards"):
+		if n, ok := b.x.Request.MaxForwards(); ok { // where it is 0 nothing is sent
+			f.Value = strconv.FormatUint(max(n, 1)-1, 10)
+		}
+		b.out = append(b.out, f)
 	case flow.EqualFold(f.Name, "Host"):
 		if !b.hosted && b.wire == wire1 {
 			b.put(f.Name, b.host)
@@ -330,6 +336,14 @@ func isNominated(gone []string, name string) bool {
 		}
 	}
 	return false
+}
+
+// without is a trailer without the fields that Connection nominates: they end here wherever they stand.
+func without(gone []string, trailer flow.Header) flow.Header {
+	if len(gone) == 0 {
+		return trailer
+	}
+	return slices.DeleteFunc(trailer.Clone(), func(f flow.Field) bool { return isNominated(gone, f.Name) })
 }
 
 // kept are fields that no Connection takes away; nominating them is without effect. A client could

@@ -148,7 +148,7 @@ type trailing struct {
 func (b *trailing) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
 	if err == io.EOF {
-		b.r.Trailer = flow.Header{{Name: "X-Sum", Value: "42"}}
+		b.r.Trailer = flow.Header{{Name: "X-Hop", Value: "1"}, {Name: "X-Sum", Value: "42"}, {Name: "Via", Value: "1.1 me"}, {Name: "X-Forwarded-For", Value: "1.2.3.4"}}
 	}
 	return n, err
 }
@@ -164,10 +164,10 @@ func TestTrailersPassBothWays(t *testing.T) {
 		line, _ = p.in.ReadString('\n')
 		got <- line
 		p.take(2)
-		p.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n\r\n3\r\nabc\r\n0\r\nX-End: yes\r\n\r\n")
+		p.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\nConnection: X-Hop\r\n\r\n3\r\nabc\r\n0\r\nX-Hop: 1\r\nX-End: yes\r\nProxy-Authentication-Info: x\r\n\r\n")
 		answering(p)
 	}))
-	x := ask(t, "POST", "/", "Trailer: X-Sum")
+	x := ask(t, "POST", "/", "Trailer: X-Sum", "Connection: x-hop")
 	withBody(x, &trailing{strings.NewReader("abc"), x.Request}, -1)
 	r := send(t, p, x)
 	if body := read(t, r); body != "abc" || r.ContentLength != -1 {
@@ -326,9 +326,9 @@ func TestInterimResponsesPass(t *testing.T) {
 			if body := read(t, send(t, p, x)); body != "final" {
 				t.Errorf("answered %q", body)
 			}
-			want := []string{"103 [{Link </a.css>}]"}
+			want := []string{"103 [{Link </a.css>} {Via 1.1 proxycache}]"}
 			if expects {
-				want = append([]string{"100 []"}, want...)
+				want = append([]string{"100 [{Via 1.1 proxycache}]"}, want...)
 			}
 			if fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("passed on %q, want %q", got, want)

@@ -17,6 +17,8 @@ type upload struct {
 	request *flow.Request
 	limit   time.Duration // for the response to begin once all is sent; 0 for none
 	begun   time.Time
+	left    int64       // of the body; or http1.Chunked
+	asking  *time.Timer // begins to send where the target says nothing; nil where it is not asked
 
 	stopped      atomic.Bool           // nothing more of the body is read
 	ending       atomic.Bool           // all of the body was read: what is left is to send it
@@ -27,25 +29,57 @@ type upload struct {
 	err  error         // after done
 	sent time.Duration // after done: since begun, the start of the exchange
 
+	withheld bool // the target answered without the body, of which nothing was read; for the one who has the call
+
 	mu   sync.Mutex
 	head bool // the response's head is there: no deadline any more
 }
+
+// continueTimeout is how long a target that was asked may be silent until it gets the body all the same:
+// many know nothing of expectations, and the client is not to wait for ever (RFC 9110 §10.1.1).
+const continueTimeout = time.Second
+
+var errWithheld = errors.New("the target answered without the request's body")
 
 // uploadBuffer is what one write carries.
 const uploadBuffer = 32 << 10
 
 var uploadBuffers = sync.Pool{New: func() any { return new([uploadBuffer]byte) }}
 
-// startUpload sends left bytes of the body, or all of it in chunks.
-func startUpload(c *conn, x *flow.Exchange, left int64, limit time.Duration) *upload {
-	u := &upload{c: c, request: x.Request, limit: limit, begun: x.Started, done: make(chan struct{})}
-	go u.run(left)
+// startUpload sends left bytes of the body, or all of it in chunks. Where the target is asked it waits
+// until goOn, or continueTimeout; no goroutine does, and nothing reads the body meanwhile: that would ask
+// the client for it.
+func startUpload(c *conn, x *flow.Exchange, left int64, limit time.Duration, asks bool) *upload {
+	u := &upload{c: c, request: x.Request, limit: limit, begun: x.Started, left: left, done: make(chan struct{})}
+	if asks {
+		u.sent = time.Since(u.begun) // where nothing follows
+		u.asking = time.AfterFunc(continueTimeout, u.run)
+	} else {
+		go u.run()
+	}
 	return u
 }
 
-func (u *upload) run(left int64) {
+// goOn sends what waits, at once. Stop tells who was first: here, in withhold, or the timer.
+func (u *upload) goOn() {
+	if u.asking != nil && u.asking.Stop() {
+		go u.run()
+	}
+}
+
+// withhold ends what waits, and tells whether nothing of the body was ever read. The target still waits
+// for it: its connection must not be used again, as after any upload that failed.
+func (u *upload) withhold() bool {
+	if u.asking != nil && u.asking.Stop() {
+		u.withheld, u.err = true, errWithheld
+		close(u.done)
+	}
+	return u.withheld
+}
+
+func (u *upload) run() {
 	defer close(u.done)
-	u.err = u.copy(left)
+	u.err = u.copy(u.left)
 	u.sent = time.Since(u.begun)
 	switch {
 	case u.err == nil:
@@ -85,7 +119,7 @@ func (u *upload) copy(left int64) error {
 			return err
 		}
 	}
-	return out.Close(u.request.Trailer)
+	return out.Close(without(nominated(u.request.Header), u.request.Trailer))
 }
 
 // lastWrite is how long a response that is over waits for the last write of its request, which the
@@ -124,8 +158,9 @@ func (u *upload) startClock() error {
 	return u.c.SetReadDeadline(time.Now().Add(u.limit))
 }
 
-// answered ends it.
+// answered ends it, and withholds a body that the target answered without.
 func (u *upload) answered() error {
+	u.withhold()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.head = true
