@@ -16,6 +16,8 @@ func (p Program) authority(f *flags) *cobra.Command {
 		Long: `The authority is made on this machine at the first start. Its key never leaves it. A client that
 trusts the certificate lets Proxycache show its HTTPS requests.`,
 		Example: "  proxycache ca show\n  proxycache ca export ca.pem",
+		Args:    cobra.NoArgs,
+		RunE:    showHelp,
 	}
 	show := &cobra.Command{
 		Use: "show", Short: "Print where the certificate is, its fingerprint and its end", Args: cobra.NoArgs,

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -94,7 +95,8 @@ func (p Program) showCell(c core.CellState) error {
 		for _, l := range f.Labels {
 			labels = append(labels, l.Name+"="+l.Value)
 		}
-		fmt.Fprintf(w, "  %s\t%v\t%s\n", strings.Join(append([]string{f.Name}, labels...), " "), f.Value, f.Help)
+		value := strconv.FormatFloat(f.Value, 'f', -1, 64)
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", strings.Join(append([]string{f.Name}, labels...), " "), value, f.Help)
 	}
 	for _, a := range c.Actions {
 		line := a.Name

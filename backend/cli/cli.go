@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,16 @@ func Run(ctx context.Context, args []string, p Program) int {
 	root.SetArgs(args)
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	for _, c := range root.Commands() {
+		switch c.Name() { // cobra's own take any word for a wish to be helped
+		case "completion":
+			c.Args, c.RunE = cobra.NoArgs, showHelp
+		case "help":
+			c.Args = knownCommand
+		}
+	}
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return Good
@@ -56,6 +67,18 @@ func Run(ctx context.Context, args []string, p Program) int {
 	}
 	fmt.Fprintf(p.Err, "proxycache: %v\nproxycache --help shows what there is.\n", err)
 	return Misuse
+}
+
+// showHelp is what a command does that has others below it and was given none of them.
+func showHelp(c *cobra.Command, _ []string) error { return c.Help() }
+
+// knownCommand wants the path of a command.
+func knownCommand(c *cobra.Command, path []string) error {
+	found, rest, err := c.Root().Find(path)
+	if err == nil && (len(rest) > 0 || found == nil) {
+		err = fmt.Errorf("unknown help topic %q", strings.Join(path, " "))
+	}
+	return err
 }
 
 // failure marks an error of doing, not of asking.
@@ -159,7 +182,7 @@ func (p Program) check() *cobra.Command {
 func place(file string, p *problem.Problem) string {
 	text := p.Message
 	if p.Where != "" {
-		text = p.Where + ": " + text
+		text = problem.Printable(p.Where) + ": " + text
 	}
 	if p.Line == 0 {
 		return fmt.Sprintf("%s: %s", file, text)

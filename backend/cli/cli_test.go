@@ -54,6 +54,12 @@ func TestWhatTheCommandsSayAndReturn(t *testing.T) {
 		{"the authority", []string{"ca", "show", "--dir", dir}, Good, "fingerprint", ""},
 		{"its certificate", []string{"ca", "export", "--dir", dir}, Good, "BEGIN CERTIFICATE", ""},
 		{"completion", []string{"completion", "bash"}, Good, "proxycache", ""},
+		{"completion of no shell", []string{"completion"}, Good, "zsh", ""},
+		{"completion of an unknown shell", []string{"completion", "nope"}, Misuse, "", "nope"},
+		{"what the authority can", []string{"ca"}, Good, "export", ""},
+		{"what the authority cannot", []string{"ca", "shwo"}, Misuse, "", "shwo"},
+		{"help on a command", []string{"help", "ca", "show"}, Good, "fingerprint", ""},
+		{"help on none", []string{"help", "nope"}, Misuse, "", "nope"},
 		{"help with examples", []string{"serve", "--help"}, Good, "PROXYCACHE_LISTEN_0_ADDRESS", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"proxycache/backend/atomicfile"
 	"proxycache/backend/problem"
 )
 
@@ -56,17 +57,8 @@ func (c *Core) SetPreferences(_ context.Context, p Preferences) (Nothing, error)
 	}
 	c.likes.mu.Lock()
 	defer c.likes.mu.Unlock()
-	if err := writeWhole(c.likes.path, text); err != nil {
+	if err := atomicfile.WriteBytes(c.likes.path, 0o600, text); err != nil {
 		return Nothing{}, problem.Wrap(problem.Unavailable, err, "Keeping the preferences in %s: %v. Make room on the disk.", c.likes.path, err)
 	}
 	return Nothing{}, nil
-}
-
-// writeWhole replaces a file so that a crash leaves the old or the new one, never a part.
-func writeWhole(path string, text []byte) error {
-	temporary := path + ".new"
-	if err := os.WriteFile(temporary, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temporary, path)
 }

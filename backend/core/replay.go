@@ -50,6 +50,9 @@ func (c *Core) replayMessage(r ReplayRequest) (*flow.Record, replay.Message, err
 		m, err := editedMessage(r, flow.NoBody, 0)
 		return original, m, err
 	}
+	if err := replay.Whole(original); err != nil {
+		return nil, replay.Message{}, err
+	}
 	body, err := c.openBody(original.RequestBody)
 	if err != nil {
 		return nil, replay.Message{}, err
@@ -59,8 +62,7 @@ func (c *Core) replayMessage(r ReplayRequest) (*flow.Record, replay.Message, err
 		return original, m, err
 	}
 	_, fields := splitHead(original.RequestHead)
-	m, err := replay.Of(original, fields, body)
-	return original, m, err
+	return original, replay.Of(original, fields, body), nil
 }
 
 // editedMessage is the request as a person wrote it; body is the recorded one when it is kept.

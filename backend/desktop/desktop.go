@@ -4,13 +4,11 @@ package desktop
 
 import (
 	"context"
-	"errors"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/wailsapp/wails/v2/pkg/runtime"
 
+	"proxycache/backend/atomicfile"
 	"proxycache/backend/config"
 	"proxycache/backend/core"
 	"proxycache/backend/problem"
@@ -131,23 +129,14 @@ func (d *Desktop) SaveAuthority() (string, error) {
 	})
 }
 
-// save writes beside the chosen file first: one that was there is replaced whole or not at all.
+// save asks where, and writes; "" when the person cancelled.
 func (d *Desktop) save(title, name string, write func(io.Writer) error) (string, error) {
 	path, err := runtime.SaveFileDialog(d.ctx, runtime.SaveDialogOptions{Title: title, DefaultFilename: name})
 	if err != nil || path == "" {
 		return "", failed(err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".proxycache-*")
-	if err != nil {
-		return "", failed(problem.Wrap(problem.Unavailable, err, "Saving %s: %v. Choose another folder.", path, err))
-	}
-	err = errors.Join(write(f), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // the first error is the one to tell
-		return "", failed(problem.Wrap(problem.Unavailable, err, "Saving %s: %v. Nothing was replaced.", path, err))
+	if err := atomicfile.Write(path, 0o600, write); err != nil {
+		return "", failed(problem.Wrap(problem.Unavailable, err, "Saving %s: %v. Nothing was replaced. Choose another folder, or make room.", path, err))
 	}
 	return path, nil
 }

@@ -58,6 +58,9 @@ func (a *acting) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, erro
 		x.Request.Header.Set("X-Asked", "yes")
 	}
 	response, err := next(x)
+	if a.do == "panic behind" {
+		panic("broken on purpose")
+	}
 	if err == nil && a.do == "mark" {
 		response.Header.Set("X-Marked", "yes")
 	}

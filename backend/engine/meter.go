@@ -57,7 +57,14 @@ type given struct {
 func givenOf(r *flow.Response) given { return given{r.Header, r.Status, r.Body} }
 
 func (m *meter) apply() (*flow.Response, error) {
+	returned := false
+	defer func() {
+		if !returned && m.back != nil { // it panics: nobody will close what it was given back
+			_ = m.back.Body.Close()
+		}
+	}()
 	response, err := m.cell.policy.Apply(m.x, m.next)
+	returned = true
 	m.finish(response, err)
 	return response, err
 }

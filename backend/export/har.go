@@ -143,8 +143,8 @@ func contentOf(v view, c content) harContent {
 	return out
 }
 
-// harTimingsOf parts the time. What did not happen, or was not seen, is -1; connect has ssl in it, as
-// the format wants.
+// harTimingsOf parts the time. What did not happen, or was not seen, is -1, but for send, wait and receive,
+// which must not be negative: 0. connect has ssl in it, as the format wants.
 func harTimingsOf(r *flow.Record) harTimings {
 	t := r.Timing
 	span := func(from, to time.Duration) float64 {
@@ -155,7 +155,7 @@ func harTimingsOf(r *flow.Record) harTimings {
 	}
 	out := harTimings{
 		Blocked: -1, DNS: span(t.DNSStart, t.DNSDone), Connect: span(t.ConnectStart, max(t.ConnectDone, t.TLSDone)), SSL: span(t.TLSStart, t.TLSDone),
-		Send: span(t.SendStart, t.Sent), Wait: -1, Receive: -1,
+		Send: max(0, span(t.SendStart, t.Sent)),
 	}
 	begin := t.SendStart
 	for _, at := range []time.Duration{t.DNSStart, t.ConnectStart, t.TLSStart} {
@@ -170,7 +170,7 @@ func harTimingsOf(r *flow.Record) harTimings {
 	case t.FirstByte == 0 && t.Done > t.Sent:
 		out.Wait = milliseconds(t.Done - t.Sent)
 	case t.FirstByte != 0:
-		out.Wait, out.Receive = span(t.Sent, t.FirstByte), span(t.FirstByte, t.Done)
+		out.Wait, out.Receive = max(0, span(t.Sent, t.FirstByte)), max(0, span(t.FirstByte, t.Done))
 	}
 	return out
 }

@@ -71,13 +71,14 @@ func (l *lexer) atSign() bool {
 	return len(rest) > 1 && rest[1] == '=' && strings.IndexByte("!^$*", rest[0]) >= 0
 }
 
-// quoted reads up to the closing quote; a backslash takes the next character as it is.
+// quoted reads up to the closing quote. A backslash takes a quote or a backslash as it is; before anything else
+// it is one itself, as in a regular expression.
 func (l *lexer) quoted(quote byte) (token, error) {
 	start := l.at
 	var b strings.Builder
 	for i := start + 1; i < len(l.text); i++ {
 		switch c := l.text[i]; {
-		case c == '\\' && i+1 < len(l.text):
+		case c == '\\' && i+1 < len(l.text) && strings.IndexByte(`"'\`, l.text[i+1]) >= 0:
 			i++
 			b.WriteByte(l.text[i])
 		case c == quote:

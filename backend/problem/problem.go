@@ -4,8 +4,10 @@ package problem
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Kind groups problems by who can mend them; each door maps it once to its own words
@@ -69,18 +71,37 @@ func (p *Problem) Unwrap() error { return p.Err }
 
 // New makes a problem without a cause. The arguments are fmt.Sprintf's.
 func New(kind Kind, format string, args ...any) *Problem {
-	return &Problem{Kind: kind, Message: fmt.Sprintf(format, args...)}
+	return &Problem{Kind: kind, Message: Printable(fmt.Sprintf(format, args...))}
 }
 
 // Wrap makes a problem whose cause is err.
 func Wrap(kind Kind, err error, format string, args ...any) *Problem {
-	return &Problem{Kind: kind, Message: fmt.Sprintf(format, args...), Err: err}
+	return &Problem{Kind: kind, Message: Printable(fmt.Sprintf(format, args...)), Err: err}
 }
+
+// Printable is text without control characters, which are written as in Go: what others have said, a
+// certificate's name or an answer, must not act on the terminal that shows it. Lines and tabs stay.
+func Printable(text string) string {
+	if !strings.ContainsFunc(text, acts) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if acts(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func acts(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
 
 // At returns a copy that says where.
 func (p *Problem) At(where string) *Problem {
 	q := *p
-	q.Where = where
+	q.Where = Printable(where)
 	return &q
 }
 
@@ -99,7 +120,7 @@ func Of(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
-	return &Problem{Kind: Internal, Message: err.Error(), Err: err}
+	return &Problem{Kind: Internal, Message: Printable(err.Error()), Err: err}
 }
 
 // KindOf is Of(err).Kind, and "" for nil.

@@ -18,6 +18,23 @@ func TestAProblemIsFoundInAChain(t *testing.T) {
 	}
 }
 
+func TestAMessageDoesNotActOnATerminal(t *testing.T) {
+	for said, want := range map[string]string{
+		"plain, ünïcode and\nlines\tstay": "plain, ünïcode and\nlines\tstay",
+		"\x1b]0;owned\a\x1b[31mred":       `\x1b]0;owned\a\x1b[31mred`,
+		"\u009b2J\x7f\r":                  `\u009b2J\x7f\r`,
+	} {
+		for _, p := range []*Problem{New(Invalid, "%s", said), Wrap(Invalid, io.EOF, "%s", said), Of(errors.New(said))} {
+			if p.Message != want {
+				t.Errorf("%q is told as %q, want %q", said, p.Message, want)
+			}
+		}
+		if where := New(Invalid, "x").At(said).Where; where != want {
+			t.Errorf("the place %q is told as %q, want %q", said, where, want)
+		}
+	}
+}
+
 func TestWhereAndLineAreTold(t *testing.T) {
 	p := New(Invalid, "it is wrong")
 	at := p.At("routes.a")

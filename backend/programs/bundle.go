@@ -2,10 +2,10 @@ package programs
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 
+	"proxycache/backend/atomicfile"
 	"proxycache/backend/problem"
 )
 
@@ -17,26 +17,12 @@ func WriteBundle(path string, caPEM []byte) error {
 	if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, bundle) {
 		return nil
 	}
-	if err := replace(path, bundle); err != nil {
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = atomicfile.WriteBytes(path, 0o600, bundle)
+	}
+	if err != nil {
 		return problem.Wrap(problem.Unavailable, err, "Writing the certificates for the terminal: %v. Make %s writable.", err, filepath.Dir(path))
-	}
-	return nil
-}
-
-func replace(path string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "bundle-*.pem")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
 }

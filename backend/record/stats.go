@@ -45,7 +45,7 @@ type slot struct {
 func (s *stats) begun(now time.Time) {
 	at := now.Unix()
 	t := &s.seconds[at%int64(len(s.seconds))]
-	if t.at < at {
+	if t.at < at || t.at-at > rateSeconds { // the clock may have been set back
 		*t = tally{at: at}
 	}
 	if t.at == at {

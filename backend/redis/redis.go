@@ -121,8 +121,21 @@ func (p *Pool) Do(command string, arguments ...any) (any, error) {
 	return p.with(func(c redis.Conn) (any, error) { return c.Do(command, arguments...) })
 }
 
+// asks tells whether the server may be asked. When the respite of one that failed is over, one asks for all:
+// the others go on without it until that one knows.
+func (p *Pool) asks() bool {
+	failed := p.failed.Load()
+	switch {
+	case failed == 0:
+		return true
+	case time.Since(time.Unix(0, failed)) < respite:
+		return false
+	}
+	return p.failed.CompareAndSwap(failed, time.Now().UnixNano())
+}
+
 func (p *Pool) with(do func(redis.Conn) (any, error)) (any, error) {
-	if p.Down() {
+	if !p.asks() {
 		return nil, ErrDown
 	}
 	waiting, cancel := context.WithTimeout(context.Background(), 2*dialTimeout)

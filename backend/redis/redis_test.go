@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,5 +145,20 @@ func TestAServerThatSaysNothingStaysDown(t *testing.T) {
 	all.Wait()
 	if !p.Down() {
 		t.Error("it is asked again at once")
+	}
+	for p.Down() {
+		time.Sleep(20 * time.Millisecond)
+	}
+	var asked atomic.Int32
+	for range 16 {
+		all.Go(func() {
+			if _, err := p.Do("PING"); !errors.Is(err, redis.ErrDown) {
+				asked.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d waited for it when the respite was over, where one asks for all", n)
 	}
 }

@@ -21,16 +21,20 @@ type Message struct {
 	Length int64         // of Body
 }
 
-// Of is the request of r as it was recorded; body is its kept body. A body that was kept only in
-// part cannot be sent again as it was.
-func Of(r *flow.Record, fields flow.Header, body io.ReadCloser) (Message, error) {
+// Whole is why the body of r cannot be sent again: it was kept only in part.
+func Whole(r *flow.Record) error {
 	if r.RequestBody.Kept < r.RequestBody.Size {
-		return Message{}, problem.New(problem.Invalid, "Replaying #%d: only %d of its %d body bytes were kept. Raise capture.body_cap, or edit the body and send that.", r.Seq, r.RequestBody.Kept, r.RequestBody.Size)
+		return problem.New(problem.Invalid, "Replaying #%d: only %d of its %d body bytes were kept. Raise capture.body_cap, or edit the body and send that.", r.Seq, r.RequestBody.Kept, r.RequestBody.Size)
 	}
+	return nil
+}
+
+// Of is the request of r as it was recorded; body is its kept body, which is whole.
+func Of(r *flow.Record, fields flow.Header, body io.ReadCloser) Message {
 	return Message{
 		Method: r.Method, URL: r.Scheme + "://" + r.Authority + r.Target,
 		Fields: fields, Body: body, Length: r.RequestBody.Kept,
-	}, nil
+	}
 }
 
 // Exchange makes the exchange that sends m. It keeps the door of the original, so that the same

@@ -14,10 +14,11 @@ type Lock struct{ conn conn }
 
 // Hold takes the lock whose file is path. A folder that another program holds is a problem.Conflict.
 func Hold(path string) (*Lock, error) {
-	path, err := filepath.Abs(path)
+	whole, err := filepath.Abs(path)
 	if err != nil {
 		return nil, problem.Wrap(problem.Unavailable, err, "Locking %s: %v. Start from a folder that exists.", path, err)
 	}
+	path = whole
 	held, err := lock(path)
 	if busy(err) {
 		dir := filepath.Dir(path)

@@ -56,7 +56,7 @@ func (w *writer) removeAll(token int64, cond *where) (int64, error) {
 	for _, a := range cond.args {
 		args = append(args, toValue(a))
 	}
-	return w.changes("INSERT INTO removed (seq, token) SELECT seq, ? FROM exchanges"+cond.clause(), args...)
+	return w.changes("INSERT OR IGNORE INTO removed (seq, token) SELECT seq, ? FROM exchanges"+cond.clause(), args...)
 }
 
 // toValue is an argument of a condition as the driver takes it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,6 +117,43 @@ func TestRetain(t *testing.T) {
 				t.Errorf("%d bodies more than exchanges", orphans)
 			}
 		})
+	}
+}
+
+// No more goes than must: a few exchanges may weigh as much as many.
+func TestTheSizeLeavesWhatHasRoom(t *testing.T) {
+	s := open(t)
+	for seq := int64(1); seq <= 18; seq++ {
+		saveLarge(t, s, seq, noise(500_000, uint64(seq)))
+	}
+	if _, err := s.Retain(t.Context(), Limits{Size: 8 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	if left := s.Total(); left < 13 || left > 16 {
+		t.Errorf("%d exchanges of half a megabyte are left of 18, for 8 MiB", left)
+	}
+}
+
+func TestEverythingMayBeRemovedTwiceAtOnce(t *testing.T) {
+	s := open(t)
+	batch := &Batch{}
+	for seq := int64(1); seq <= 50; seq++ {
+		batch.Entries = append(batch.Entries, Entry{Record: exchange(seq)})
+	}
+	if err := s.Save(batch); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if _, _, err := s.Remove(Selection{All: true}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := s.Total(); n != 0 {
+		t.Errorf("%d are left", n)
 	}
 }
 

@@ -45,28 +45,33 @@ func (s *Store) Retain(ctx context.Context, l Limits) (dropped int64, err error)
 
 // surplus are the oldest exchanges that one step deletes.
 func (w *writer) surplus(l Limits) ([]int64, error) {
+	kept, err := w.number("SELECT exchanges FROM totals")
+	if err != nil {
+		return nil, err
+	}
 	if l.Size > 0 {
-		pages, err := w.number("SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size")
+		size, err := w.number("SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size")
 		if err != nil {
 			return nil, err
 		}
-		if pages > l.Size {
-			return w.column("SELECT seq FROM exchanges ORDER BY seq LIMIT ?", int64(stepRows))
+		if size > l.Size {
+			return w.column("SELECT seq FROM exchanges ORDER BY seq LIMIT ?", half(kept, size, size-l.Size))
 		}
 	}
-	if l.Exchanges > 0 {
-		kept, err := w.number("SELECT exchanges FROM totals")
-		if err != nil {
-			return nil, err
-		}
-		if kept > l.Exchanges {
-			return w.column("SELECT seq FROM exchanges ORDER BY seq LIMIT ?", min(stepRows, kept-l.Exchanges))
-		}
+	if l.Exchanges > 0 && kept > l.Exchanges {
+		return w.column("SELECT seq FROM exchanges ORDER BY seq LIMIT ?", min(stepRows, kept-l.Exchanges))
 	}
 	if l.Age > 0 {
 		return w.column("SELECT seq FROM (SELECT seq, started FROM exchanges ORDER BY seq LIMIT ?) WHERE started < ?", int64(stepRows), time.Now().Add(-l.Age).UnixNano())
 	}
 	return nil, nil
+}
+
+// half is how many of rows that weigh size together have about half of surplus, for one step: the oldest may
+// be heavier than the others, and none is to go in vain.
+func half(rows, size, surplus int64) int64 {
+	part := float64(surplus) / float64(size) / 2
+	return min(stepRows, max(1, int64(part*float64(rows))))
 }
 
 const (

@@ -398,6 +398,14 @@ func TestNotMoreAreKeptThanThereIsRoomFor(t *testing.T) {
 	if len(cs.by) != most || cs.by["0"] == nil || cs.by[fmt.Sprint(3*most-1)] == nil || cs.by["1"] != nil {
 		t.Errorf("%d are kept", len(cs.by))
 	}
+	forgotten := cs.of("late", now.Add(time.Hour))
+	for i := range most {
+		cs.of(fmt.Sprint("later ", i), now.Add(2*time.Hour))
+	}
+	troubled := cs.troubled.Load()
+	if forgotten.force(r, now); cs.troubled.Load() != troubled || cs.by["late"] != nil {
+		t.Errorf("%d are counted as not closed, want %d: one that was forgotten opened", cs.troubled.Load(), troubled)
+	}
 	for _, c := range cs.all() {
 		c.force(r, now)
 	}

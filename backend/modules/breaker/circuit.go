@@ -25,16 +25,17 @@ type circuit struct {
 	used     atomic.Int64  // when it was last asked, in Unix nanoseconds
 	troubled *atomic.Int32 // how many circuits of the cell are not closed
 
-	mu     sync.Mutex
-	state  state
-	since  time.Time // of the state; zero until something happened
-	until  time.Time // open: when its time is over
-	why    string    // what opened it last
-	window window    // closed
-	trial  tally     // recovering: what came of those let through
-	credit float64   // recovering by a ramp: one is let through for each whole one
-	probes int       // recovering by probes: under way
-	good   int       // and ended well
+	mu        sync.Mutex
+	forgotten bool // it made room for another
+	state     state
+	since     time.Time // of the state; zero until something happened
+	until     time.Time // open: when its time is over
+	why       string    // what opened it last
+	window    window    // closed
+	trial     tally     // recovering: what came of those let through
+	credit    float64   // recovering by a ramp: one is let through for each whole one
+	probes    int       // recovering by probes: under way
+	good      int       // and ended well
 
 	transitions [states][states]int64
 	spent       [states]time.Duration // in each state, without the one that lasts
@@ -194,6 +195,15 @@ func (c *circuit) openIf(why string, r *rules, now time.Time) string {
 	return why
 }
 
+// forget makes c one that nobody looks up any more: what still runs counts in vain. It is false where c is
+// not closed.
+func (c *circuit) forget() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forgotten = c.state == closed
+	return c.forgotten
+}
+
 // become is the only place where the state changes. The caller holds mu.
 func (c *circuit) become(to state, now time.Time) {
 	if !c.since.IsZero() {
@@ -201,6 +211,7 @@ func (c *circuit) become(to state, now time.Time) {
 	}
 	c.transitions[c.state][to]++
 	switch {
+	case c.forgotten:
 	case c.state == closed:
 		c.troubled.Add(1)
 	case to == closed:

@@ -60,6 +60,9 @@ func (cs *circuits) makeRoom() bool {
 	if oldest == nil {
 		return false
 	}
+	if !oldest.forget() {
+		return false
+	}
 	delete(cs.by, oldest.name)
 	return true
 }

@@ -58,16 +58,18 @@ func (l *limiter) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, err
 // decide asks Redis, or the table where there is none or it is away.
 func (l *limiter) decide(x *flow.Exchange, claims []claim) (all bool, held *hold) {
 	if l.shared != nil {
-		all, member, err := l.shared.decide(claims)
+		all, member, err := l.shared.decide(x.Context(), claims)
 		if err == nil {
 			if !all {
 				return false, nil
 			}
 			return true, holdOf(l.shared.fly(claims, member))
 		}
-		l.counts.failures.Add(1)
 		l.counts.local.Add(1)
-		x.Note("store", "redis away: counted here")
+		if x.Context().Err() == nil { // else its client has left before its turn
+			l.counts.failures.Add(1)
+			x.Note("store", "redis away: counted here")
+		}
 	}
 	t, flies := l.counts.table, false
 	for i := range claims {

@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	_ "embed"
@@ -70,8 +71,9 @@ func scriptsOf(text string) (list [mostLimits + 1]*redis.Script) {
 	return list
 }
 
-// decide asks all limits in one script. member is what the request in flight is known by.
-func (s *shared) decide(claims []claim) (all bool, member string, err error) {
+// decide asks all limits in one script. member is what the request in flight is known by. The error is
+// ctx's where that ends before it is this request's turn.
+func (s *shared) decide(ctx context.Context, claims []claim) (all bool, member string, err error) {
 	member = s.instance + "-" + strconv.FormatUint(s.flights.Add(1), 36)
 	arguments := make([]any, 0, 2+5*len(claims))
 	for i := range claims {
@@ -82,7 +84,11 @@ func (s *shared) decide(claims []claim) (all bool, member string, err error) {
 		r := claims[i].rule
 		arguments = append(arguments, r.scriptName(), r.quota, micros(r.window), micros(r.interval))
 	}
-	s.gate <- struct{}{}
+	select {
+	case s.gate <- struct{}{}:
+	case <-ctx.Done():
+		return false, member, ctx.Err()
+	}
 	answer, err := scripts[len(claims)].Do(s.pool, arguments...)
 	<-s.gate
 	if err == nil {

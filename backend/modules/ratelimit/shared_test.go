@@ -32,7 +32,7 @@ func asked(t testing.TB, l *limiter, values ...string) []claim {
 	for i, r := range l.rules {
 		claims[i] = claim{rule: r, value: values[i%len(values)]}
 	}
-	if _, _, err := l.shared.decide(claims); err != nil {
+	if _, _, err := l.shared.decide(t.Context(), claims); err != nil {
 		t.Fatal(err)
 	}
 	return claims
@@ -223,7 +223,7 @@ func TestALeaseIsRenewedAndEndsByItself(t *testing.T) {
 	now := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 	server.SetTime(now)
 	claims := []claim{{rule: l.rules[0], value: "all"}}
-	all, member, err := l.shared.decide(claims)
+	all, member, err := l.shared.decide(t.Context(), claims)
 	if !all || err != nil {
 		t.Fatal(err)
 	}
