@@ -23,6 +23,8 @@ type Options struct {
 	Demo string
 	// Refuse names addresses that no pool may dial, asked after resolution.
 	Refuse func(netip.AddrPort) bool
+	// Listens tells the addresses of the proxy's own listeners.
+	Listens func(netip.AddrPort) bool
 	// Folder is where relative paths of pools' files begin: the configuration file's.
 	Folder string
 	// Resolver finds the addresses of names; nil is the system's.

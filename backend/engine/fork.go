@@ -27,6 +27,7 @@ func (r *route) fork(x *flow.Exchange, i int) (*flow.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	x.Came(response)
 	if response.Upgraded == nil && response.Body != flow.NoBody {
 		response.Body, held = &heldBody{ReadCloser: response.Body, plan: r.plan}, true
 	}

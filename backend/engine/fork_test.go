@@ -36,6 +36,14 @@ func (f *forking) Apply(x *flow.Exchange, next policy.Next) (*flow.Response, err
 		x.Beside(losing, "slower")
 		x.Join(winning)
 		return won, err
+	case "marks":
+		one := x.Fork(x.Context())
+		r, err := next(one)
+		x.Join(one)
+		if err == nil {
+			r.Header.Set("X-Marked", "yes")
+		}
+		return r, err
 	case "twice":
 		if r, err := next(x); err == nil {
 			_ = r.Body.Close()
@@ -90,6 +98,18 @@ func TestTheStepsOfForksFollowThoseOfTheirOrigin(t *testing.T) {
 	got := slices.DeleteFunc(e.Sample(), func(f Figure) bool { return f.Seen == 0 })
 	if !slices.Equal(got, want) {
 		t.Errorf("counted %+v, want %+v", got, want)
+	}
+}
+
+func TestWhatACellMakesOfItsForksAnswerIsToldAsItsDoing(t *testing.T) {
+	e, _ := fork(t, "marks", "answer")
+	x := exchange(t, flow.Reverse, "http://a/")
+	if r := e.Handle(x); r.Header.Get("X-Marked") != "yes" {
+		t.Fatalf("%v, %v", r.Header, x.Problem)
+	}
+	d := x.Trail[0].Response
+	if d == nil || d.Body || d.Line != [2]string{} || len(d.Header) != 1 || d.Header[0].Name != "X-Marked" {
+		t.Errorf("it is told to have changed %+v", d)
 	}
 }
 

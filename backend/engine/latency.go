@@ -53,7 +53,7 @@ func (w *walk) measure() {
 		c.latency.Observe(s, w.now)
 		w.late = c.lastByte.Late(s)
 		if !w.failed {
-			c.answers.Add(s, answerOf(w.given.status))
+			c.answers.Add(s, answerOf(w.given.Status))
 		}
 		if w.whole {
 			c.lastByte.Observe(s, w.now)

@@ -47,15 +47,6 @@ func askedOf(r *flow.Request) asked {
 
 func (a *asked) line() string { return a.method + " " + a.scheme + "://" + a.authority + a.target }
 
-// given is a response at a moment.
-type given struct {
-	header flow.Header
-	status int
-	body   io.ReadCloser
-}
-
-func givenOf(r *flow.Response) given { return given{r.Header, r.Status, r.Body} }
-
 func (m *meter) apply() (*flow.Response, error) {
 	returned := false
 	defer func() {
@@ -147,18 +138,22 @@ func (m *meter) conclude(response *flow.Response, err error) {
 
 // compare notes what the cell made of the response, where one came back to it.
 func (m *meter) compare(s *flow.Step, response *flow.Response) {
-	was, now := m.walk.given, givenOf(response)
-	body := !sameBody(was.body, now.body)
-	if !body && was.status == now.status && same(was.header, now.header) {
+	was, now := m.walk.given, flow.GivenBy(response)
+	back := m.handed && m.back != nil
+	if brought := m.x.Brought(); brought != nil && !m.handed { // it asked by a fork
+		was, back = *brought, true
+	}
+	body := !sameBody(was.Body, now.Body)
+	if !body && was.Status == now.Status && same(was.Header, now.Header) {
 		return
 	}
 	m.walk.given = now
-	if !m.handed || m.back == nil {
+	if !back {
 		return
 	}
-	d, line := flow.Delta{Header: diff(was.header, now.header), Body: body}, was.status != now.status
+	d, line := flow.Delta{Header: diff(was.Header, now.Header), Body: body}, was.Status != now.Status
 	if line {
-		d.Line = [2]string{strconv.Itoa(was.status), strconv.Itoa(now.status)}
+		d.Line = [2]string{strconv.Itoa(was.Status), strconv.Itoa(now.Status)}
 	}
 	if line || body || len(d.Header) > 0 {
 		s.Response = &d

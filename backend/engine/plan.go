@@ -129,7 +129,7 @@ func (b *builder) failInside(where string, err error) {
 
 func (b *builder) options() upstream.Options {
 	o := b.engine.options
-	return upstream.Options{Demo: o.Demo, Refuse: o.Refuse, Folder: o.Folder, Resolver: o.Resolver}
+	return upstream.Options{Demo: o.Demo, Refuse: o.Refuse, Listens: o.Listens, Folder: o.Folder, Resolver: o.Resolver}
 }
 
 func (b *builder) upstreams(doc *config.Document) {
@@ -380,6 +380,9 @@ type heldBody struct {
 
 // Ready tells that a Read does not wait.
 func (b *heldBody) Ready() bool { return flow.Ready(b.ReadCloser) }
+
+// Same is the body whose bytes it passes on as they are.
+func (b *heldBody) Same() io.ReadCloser { return b.ReadCloser }
 
 func (b *heldBody) Close() error {
 	err := b.ReadCloser.Close()

@@ -80,7 +80,7 @@ type walk struct {
 	// What the request was when a cell last handed it on, and the response when one last gave it back:
 	// what differs later is the doing of the cell that runs.
 	asked asked
-	given given
+	given flow.Given
 }
 
 // walk begins one, with what another has left.
@@ -138,7 +138,7 @@ func (w *walk) release() {
 	for i := range w.meters[:w.used] {
 		w.meters[i].passage, w.meters[i].visits = passage{}, visits{}
 	}
-	w.plan, w.used, w.sent, w.to, w.failed, w.whole, w.late, w.asked, w.given = nil, 0, visits{}, nil, false, false, nil, asked{}, given{}
+	w.plan, w.used, w.sent, w.to, w.failed, w.whole, w.late, w.asked, w.given = nil, 0, visits{}, nil, false, false, nil, asked{}, flow.Given{}
 	w.route.walks.Put(w)
 }
 
@@ -225,7 +225,7 @@ func (w *walk) send(x *flow.Exchange, to *pool) (*flow.Response, error) {
 		w.sent.failed++
 	} else {
 		w.sent.acted++
-		w.given = givenOf(response)
+		w.given = flow.GivenBy(response)
 		if response.Status >= 500 { // the server's own, whatever cells make of it: a breaker reads it, too
 			x.Note("status", strconv.Itoa(response.Status))
 		}

@@ -36,10 +36,13 @@ type Request struct {
 	Method    string
 	Scheme    string // "http" or "https"
 	Authority string // host[:port] as the client named it: the absolute-form's, else Host, else :authority
-	Target    string // path and query as on the wire, "/v1/items?x=1"; "*" for OPTIONS *; "" for a tunnel
-	Proto     string // "HTTP/1.1", "HTTP/1.0", "HTTP/2.0"
-	Header    Header // order, case and repeats of the wire; HTTP/2 pseudo-fields are not in it
-	Trailer   Header // complete once Body has returned io.EOF
+	// Dial is the address and port that the client had a tunnel opened to, where it gave no name; "" elsewhere.
+	// Authority is what it says inside then. The forward door connects to Dial and looks no name up.
+	Dial    string
+	Target  string // path and query as on the wire, "/v1/items?x=1"; "*" for OPTIONS *; "" for a tunnel
+	Proto   string // "HTTP/1.1", "HTTP/1.0", "HTTP/2.0"
+	Header  Header // order, case and repeats of the wire; HTTP/2 pseudo-fields are not in it
+	Trailer Header // complete once Body has returned io.EOF
 
 	// Body is never nil; NoBody when there is none. It is closed by the ingress after the response ended.
 	Body          io.ReadCloser
@@ -228,6 +231,7 @@ type Exchange struct {
 
 	origin *Exchange     // of a fork
 	joined time.Duration // that the forks took
+	came   *Given        // what a fork is answered with, or of x the last that joined; nil where none is known
 	facts  []Fact        // room for those of Trail
 	noted  int           // facts for which room was made
 	owned  []Releaser
@@ -315,12 +319,31 @@ func (x *Exchange) Origin() *Exchange { return x.origin }
 func (x *Exchange) Join(f *Exchange) {
 	x.Upstream, x.Target, x.Mocked, x.Sent = f.Upstream, f.Target, f.Mocked, f.Sent
 	x.TargetConn, x.Timing = f.TargetConn, f.Timing
-	x.Private, x.SendTo = f.Private, f.SendTo
+	x.Private, x.SendTo, x.came = f.Private, f.SendTo, f.came
 	x.Trail = append(x.Trail, f.Trail...)
 	for i := range f.Trail {
 		x.joined += f.Trail[i].Before + f.Trail[i].After
 	}
 }
+
+// Given is a response at a moment. Edits of fields copy (Header), so keeping the slice is enough.
+type Given struct {
+	Status int
+	Header Header
+	Body   io.ReadCloser
+}
+
+// GivenBy is r as it is now.
+func GivenBy(r *Response) Given { return Given{r.Status, r.Header, r.Body} }
+
+// Came notes what a fork is answered with, for when it joins.
+func (x *Exchange) Came(r *Response) {
+	g := GivenBy(r)
+	x.came = &g
+}
+
+// Brought is what the last fork that joined x was answered with; nil where that is not known.
+func (x *Exchange) Brought() *Given { return x.came }
 
 // Joined is how much time was spent in the cells and the pool behind the cells that joined a fork: the
 // steps of those have it.

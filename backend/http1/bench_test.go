@@ -79,7 +79,7 @@ func BenchmarkChunkedBody(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r := NewReader(bytes.NewReader(text), Limits{})
-		if _, err := r.Body(&Head{Length: Chunked}).WriteTo(io.Discard); err != nil {
+		if _, err := io.Copy(io.Discard, r.Body(&Head{Length: Chunked})); err != nil {
 			b.Fatal(err)
 		}
 		r.Release()

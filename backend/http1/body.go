@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"sync"
 
 	"proxycache/backend/flow"
 )
@@ -60,20 +59,24 @@ func (b *Body) Ready() bool {
 	return err != nil || data && len(b.reader.Buffered()) > 0
 }
 
-// Read returns what has arrived and waits only when that is nothing.
+// Read returns what has arrived and waits only when that is nothing. The end comes with the last bytes where
+// it is known: who passes them on has given the connection back by then.
 func (b *Body) Read(p []byte) (int, error) {
 	for len(p) > 0 {
 		n, err := b.collect(p)
-		if n > 0 {
+		if n > 0 && err != io.EOF {
 			return n, nil // an error is told again
 		}
 		if err != nil {
-			return 0, err
+			return n, err
 		}
 		// Past the buffer only for much: a small chunk and the framing after it come in one go.
 		if want := min(int64(len(p)), b.left); want >= small {
 			n, err := b.reader.read(p[:want])
 			b.arrived(n)
+			if b.done {
+				return n, b.finish(io.EOF)
+			}
 			return n, b.cut(err)
 		}
 		if err := b.cut(b.reader.fill()); err != nil {
@@ -97,33 +100,6 @@ func (b *Body) collect(p []byte) (total int, err error) {
 		total += n
 	}
 	return total, nil
-}
-
-// large is what one read takes when a body is passed on.
-const large = 32 << 10
-
-// larges have room for a chunk's framing around the bytes of one read.
-var larges = sync.Pool{New: func() any { return new([large + chunkFrame]byte) }}
-
-// WriteTo writes the body to w as it arrives, each read at once, until its end. What was handed to a
-// w that fails is consumed: the rest can still be drained.
-func (b *Body) WriteTo(w io.Writer) (total int64, err error) {
-	buf, _ := larges.Get().(*[large + chunkFrame]byte)
-	defer larges.Put(buf)
-	for {
-		n, err := b.Read(buf[:large])
-		if err == io.EOF {
-			return total, nil
-		}
-		if err != nil {
-			return total, err
-		}
-		n, err = w.Write(buf[:n])
-		total += int64(n)
-		if err != nil {
-			return total, err
-		}
-	}
 }
 
 // ready tells whether data comes next; if not, framing is incomplete and more must be read. The

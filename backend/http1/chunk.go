@@ -102,7 +102,11 @@ func (c *chunks) size(buf []byte) (n int, size int64, err *Error) {
 		return 0, 0, bad("what follows the chunk size in %s is not an extension (RFC 9112 §7.1.1)", excerpt(string(line)))
 	}
 	// A plain line of up to sixteen digits is free, and so are extensions that go with real data.
-	c.excess = max(0, c.excess+int64(i+1)-chunkFrame-size)
+	if c.excess += int64(i+1) - chunkFrame; c.excess > size {
+		c.excess -= size
+	} else {
+		c.excess = 0 // what is below 0 less the largest size would wrap around
+	}
 	if c.excess > chunkExcess {
 		return 0, 0, bad("the chunk extensions are out of proportion to the data (RFC 9112 §7.1.1)")
 	}

@@ -15,10 +15,10 @@ const (
 type Limits struct {
 	Head   int // bytes of a head, and of a trailer section
 	Fields int // lines in a header, and in a trailer section
-	Target int // bytes of a request target
+	Target int // bytes of a request target's path and query
 }
 
-// DefaultLimits are used where Limits are zero: 64 KiB, 100 fields, a target of 8 KiB.
+// DefaultLimits are used where Limits are zero: 64 KiB, 100 fields, a path with its query of 8 KiB.
 var DefaultLimits = Limits{Head: 64 << 10, Fields: 100, Target: 8 << 10}
 
 func (l Limits) orDefault() Limits {

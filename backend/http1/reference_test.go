@@ -45,6 +45,7 @@ var (
 	reHost        = whole(`(?:` + abLiteral + `|` + abRegName + `*)(?::[0-9]*)?`)
 	reAbsolute    = whole(`[A-Za-z][A-Za-z0-9+.\-]*://(?:` + abLiteral + `|` + abRegName + `+)(?::[0-9]*)?(?:[/?]` + abTarget + `*)?`)
 	reAuthority   = whole(`(?:` + abLiteral + `|` + abRegName + `+):([0-9]+)`)
+	reBeforePath  = regexp.MustCompile(`\A(?:[^/:]+://[^/?]*|[^/].*)?`)
 	reOrigin      = whole(`/` + abTarget + `*`)
 	reRequestLine = whole(`(` + abToken + `) (` + abTarget + `+) HTTP/1\.([0-9])`)
 	reStatusLine  = whole(`HTTP/1\.([0-9]) ([1-9][0-9]{2}) (` + abText + `*)`)
@@ -160,7 +161,7 @@ func refRequest(buf []byte) (r refHead, ok bool) {
 		return r, false
 	}
 	r = refHead{method: octets(m[1]), target: octets(m[2]), proto: refProto(m[3]), n: skip + n}
-	if r.header, ok = refFields(lines[1:]); !ok || len(r.target) > DefaultLimits.Target {
+	if r.header, ok = refFields(lines[1:]); !ok || !refSized(r.target) {
 		return r, false
 	}
 	hosts := r.header.Values("Host")
@@ -189,6 +190,12 @@ func refTarget(method, target string) bool {
 		return err == nil && port > 0 && port < 65536
 	}
 	return reOrigin.MatchString(target) || reAbsolute.MatchString(target) || target == "*" && method == "OPTIONS"
+}
+
+// refSized holds a target of the right form to the limits.
+func refSized(target string) bool {
+	before := reBeforePath.FindString(target)
+	return len(before) <= originSize && len(target)-len(before) <= DefaultLimits.Target
 }
 
 func refResponse(buf []byte, method string) (r refHead, ok bool) {
@@ -242,7 +249,12 @@ func refChunked(data []byte) (body []byte, trailer flow.Header, rest []byte, v v
 			return body, nil, nil, refused
 		}
 		size, err := strconv.ParseInt(m[1], 16, 64)
-		if excess = max(0, excess+int64(len(line)+2-20)-size); err != nil || excess > chunkExcess {
+		if excess += int64(len(line) + 2 - 20); excess > size {
+			excess -= size
+		} else {
+			excess = 0
+		}
+		if err != nil || excess > chunkExcess {
 			return body, nil, nil, refused
 		}
 		data = after

@@ -90,15 +90,9 @@ func longTarget(line []byte, l Limits) *Error {
 	if len(line) <= l.Target {
 		return nil
 	}
-	_, rest, spaced := bytes.Cut(line, []byte(" "))
-	if spaced && len(rest) > l.Target && bytes.IndexByte(rest[:l.Target+1], ' ') < 0 {
-		return tooLong(l)
-	}
-	return nil
-}
-
-func tooLong(l Limits) *Error {
-	return refuse(414, "the request target is longer than %d bytes", l.Target)
+	_, rest, _ := bytes.Cut(line, []byte(" "))
+	come, _, _ := bytes.Cut(rest[:min(len(rest), l.Target+originSize+1)], []byte(" "))
+	return checkSize(string(come), l)
 }
 
 // request reads text, which is all of a head and has that many fields.
@@ -144,8 +138,8 @@ func (h *Head) requestLine(line string, l Limits) *Error {
 	if !all(h.Method, token) {
 		return bad("the method %s is not a token (RFC 9110 §9.1)", excerpt(h.Method))
 	}
-	if len(h.Target) > l.Target {
-		return tooLong(l)
+	if err := checkSize(h.Target, l); err != nil {
+		return err
 	}
 	if !all(h.Target, target) {
 		return bad("the request target %s is empty or holds a character that must be encoded (RFC 9112 §3.2)", excerpt(h.Target))

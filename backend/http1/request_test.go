@@ -175,6 +175,12 @@ var refusedRequests = []refusedCase{
 	{"§6.3 two lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400, "more than one"},
 	{"9110 §15.5.15 a long target", "GET /" + strings.Repeat("a", 8<<10) + " HTTP/1.1\r\nHost: a\r\n\r\n", 414, "8192"},
 	{"9110 §15.5.15 a long target still to come", "GET /" + strings.Repeat("a", 8<<10), 414, "8192"},
+	{"9110 §15.5.15 a long path in absolute-form", "GET http://a/" + strings.Repeat("a", 8<<10) + " HTTP/1.1\r\nHost: a\r\n\r\n", 414, "8192"},
+	{"9110 §15.5.15 a long query in absolute-form", "GET http://a?" + strings.Repeat("a", 8<<10) + " HTTP/1.1\r\nHost: a\r\n\r\n", 414, "8192"},
+	{"9110 §15.5.15 a long host in absolute-form", "GET http://" + strings.Repeat("a", 1<<10) + "/ HTTP/1.1\r\nHost: a\r\n\r\n", 414, "1024"},
+	{"9110 §15.5.15 a long host in authority-form", "CONNECT " + strings.Repeat("a", 1<<10) + ":1 HTTP/1.1\r\nHost: a\r\n\r\n", 414, "1024"},
+	{"9110 §15.5.15 a long absolute-form still to come", "GET http://a/" + strings.Repeat("a", 8<<10+1<<10), 414, "8192"},
+	{"9110 §15.5.15 a long host still to come", "GET http://" + strings.Repeat("a", 9<<10), 414, "1024"},
 	{"6585 §5 a long header", "GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", 431, "65536 bytes"},
 	{"6585 §5 a long header still to come", "GET / HTTP/1.1\r\nX: " + strings.Repeat("a", 64<<10), 431, "65536 bytes"},
 	{"6585 §5 many fields", "GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X: 1\r\n", 100) + "\r\n", 431, "100 fields"},
@@ -216,6 +222,30 @@ func TestLimitsHoldToTheByte(t *testing.T) {
 	refusedWith(t, err, 431, "1 fields")
 	_, _, err = ParseRequest(text, Limits{Target: 3})
 	refusedWith(t, err, 414, "3 bytes")
+}
+
+func TestTheLimitOfATargetIsOfItsPathAndQuery(t *testing.T) {
+	host := strings.Repeat("a", 100)
+	for _, c := range []struct {
+		line   string
+		status int
+	}{
+		{"GET /bc?d", 0}, {"GET /bc?de", 414}, {"GET http://" + host + "/bc?d", 0}, {"GET http://" + host + "/bc?de", 414},
+		{"GET http://" + host + "?bcd/", 0}, {"GET http://" + host + "?bcd/e", 414}, {"GET http://" + host, 0},
+		{"CONNECT " + host + ":443", 0}, {"OPTIONS *", 0},
+	} {
+		text := c.line + " HTTP/1.1\r\nHost: a\r\n\r\n"
+		for _, cut := range []int{len(c.line), len(c.line) + 1, len(text)} {
+			_, n, err := ParseRequest([]byte(text[:cut]), Limits{Target: 5})
+			switch {
+			case c.status != 0 && cut == len(text):
+				refusedWith(t, err, c.status, "5 bytes")
+			case c.status != 0: // it may wait for the line's end
+			case err != nil || (n > 0) != (cut == len(text)):
+				t.Errorf("%q: took %d bytes of %d, %v", text[:cut], n, cut, err)
+			}
+		}
+	}
 }
 
 func TestFieldsKeepOrderSpellingAndRepeats(t *testing.T) {

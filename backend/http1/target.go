@@ -5,6 +5,35 @@ import (
 	"strings"
 )
 
+// originSize bounds what stands before the path: a scheme, and a name of at most 255 bytes (RFC 1035
+// §2.3.4), which escapes may make three times as long, with its port.
+const originSize = 1 << 10
+
+// checkSize keeps a target, or what has come of it, within the limit. That is of the path and the
+// query: the absolute-form of a request may be no longer there than its origin-form.
+func checkSize(target string, l Limits) *Error {
+	path := pathIn(target)
+	switch {
+	case len(target)-path > l.Target:
+		return refuse(414, "the path and the query of the request target are longer than %d bytes", l.Target)
+	case path > originSize:
+		return refuse(414, "what the request target has before its path is longer than %d bytes", originSize)
+	}
+	return nil
+}
+
+// pathIn is where the path and the query begin; in the forms that have none, at the end.
+func pathIn(target string) int {
+	if strings.HasPrefix(target, "/") {
+		return 0
+	}
+	_, rest, _ := strings.Cut(target, "://")
+	if path := strings.IndexAny(rest, "/?"); path >= 0 {
+		return len(target) - len(rest) + path
+	}
+	return len(target)
+}
+
 // checkForm tells whether the target has the form its method asks for (RFC 9112 §3.2).
 func checkForm(method, target string) *Error {
 	switch {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"sync"
 
 	"proxycache/backend/flow"
 )
@@ -16,6 +17,12 @@ var (
 )
 
 var errClosed = errors.New("http1: the body was closed")
+
+// large is the largest chunk that is copied to leave in one piece with its framing.
+const large = 32 << 10
+
+// larges have room for such a chunk and its framing.
+var larges = sync.Pool{New: func() any { return new([large + chunkFrame]byte) }}
 
 // BodyWriter frames a body onto a writer. Each Write goes out at once and whole. After an error
 // nothing more is written: the peer must not take a broken body for a complete one.

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -165,4 +166,18 @@ func TestABrokenBodyIsNotEnded(t *testing.T) {
 			}
 		}
 	}
+}
+
+// failing takes so many bytes and no more.
+type failing struct{ after int }
+
+var errFull = errors.New("full")
+
+func (f *failing) Write(p []byte) (int, error) {
+	n := min(len(p), f.after)
+	f.after -= n
+	if n < len(p) {
+		return n, errFull
+	}
+	return n, nil
 }

@@ -60,6 +60,7 @@ func (s *Stream) Begin(status int, h flow.Header) error {
 		return err
 	}
 	s.begun = true
+	s.moved++
 	c.fields(s.id, 0, status, h)
 	c.corkUp()
 	return nil
@@ -123,6 +124,9 @@ func (s *Stream) Finish(p []byte, trailer flow.Header) error {
 	if err := s.usable(); err != nil {
 		return err
 	}
+	if !s.begun {
+		return ErrOver
+	}
 	s.ending, s.endTrailer = true, trailer
 	if len(p) > 0 {
 		_, err := s.deliver(p)
@@ -149,7 +153,7 @@ func (s *Stream) deliver(p []byte) (int, error) {
 	c.push()
 	var by time.Time
 	for left := len(s.pending); len(s.pending) > 0 && s.gone == nil && c.dead == nil; {
-		if len(s.pending) < left {
+		if len(s.pending) < left || min(s.sendable, c.sendable) > 0 { // with a window it waits for the connection, as all do
 			left, by = len(s.pending), time.Time{}
 		}
 		if !s.wait(&s.writeTimer, &by, c.limits().WriteTimeout) {

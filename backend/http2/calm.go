@@ -31,18 +31,20 @@ const (
 	nuisances
 )
 
-// patience is how often a nuisance may come, and how much of that a second forgives.
+// patience is how often a nuisance may come, and how much of that a second forgives. Updates follow the data
+// that allows for them, and may do so when there is no more of it: what it earned is saved.
 var patience = [nuisances]struct {
 	limit, perSecond int
 	name             string
+	saved            int // what is earned and not spent yet, at most
 }{
-	broken:   {200, 20, "requests were broken off"},
-	refused:  {500, 50, "requests came beyond the limit"},
-	pings:    {200, 10, "PING frames came"},
-	settings: {50, 1, "SETTINGS frames came"},
-	ignored:  {300, 20, "PRIORITY, unknown or late frames came"},
-	empty:    {200, 10, "empty frames came"},
-	updates:  {500, 50, "WINDOW_UPDATE frames or crumbs of windows came"},
+	broken:   {200, 20, "requests were broken off", 0},
+	refused:  {500, 50, "requests came beyond the limit", 0},
+	pings:    {200, 10, "PING frames came", 0},
+	settings: {50, 1, "SETTINGS frames came", 0},
+	ignored:  {300, 20, "PRIORITY, unknown or late frames came", 0},
+	empty:    {200, 10, "empty frames came", 0},
+	updates:  {500, 50, "WINDOW_UPDATE frames or crumbs of windows came", 1 << 18},
 }
 
 // Bounds that time does not forgive.
@@ -65,7 +67,7 @@ type calm [nuisances]struct {
 func (c *calm) spend(n nuisance) *Error {
 	at, p := &c[n], &patience[n]
 	now := time.Now()
-	if at.spent == 0 {
+	if at.spent <= 0 {
 		at.since = now
 	}
 	if forgiven := int(now.Sub(at.since).Seconds() * float64(p.perSecond)); forgiven > 0 {
@@ -80,4 +82,4 @@ func (c *calm) spend(n nuisance) *Error {
 }
 
 // earn forgives some for useful work.
-func (c *calm) earn(n nuisance, some int) { c[n].spent = max(0, c[n].spent-some) }
+func (c *calm) earn(n nuisance, some int) { c[n].spent = max(-patience[n].saved, c[n].spent-some) }

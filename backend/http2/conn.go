@@ -43,6 +43,7 @@ type Conn struct {
 	since   time.Time          // it has no request
 
 	receive  int   // what the client may still send on all streams together
+	grown    int   // by how much the windows of bodies are larger than at first
 	taken    int   // what was read of that and not given back
 	sendable int64 // what we may still send on all streams together
 	window   int64 // a new stream's, by the client's SETTINGS
@@ -64,20 +65,29 @@ const (
 )
 
 const (
-	// streamWindow is what a client may send of one body before it is read, connWindow of all bodies
-	// of a connection.
-	streamWindow = 256 << 10
-	connWindow   = 1 << 20
-	tableSize    = 4 << 10 // of HPACK's tables, both ways: the initial value
+	// streamWindow is what a client may send of one body before it is read, at first; grownWindow when
+	// it is being read. All windows of a connection together grow by growth at most.
+	streamWindow = 64 << 10
+	grownWindow  = 256 << 10
+	growth       = 2 << 20
+	// credit is how much of the connection's window is given back at a time.
+	credit    = 256 << 10
+	tableSize = 4 << 10 // of HPACK's tables, both ways: the initial value
 )
 
-// New makes the server's end of conn, on which the client's preface is next.
+// connWindow is what a client may send of all bodies of a connection before they are read. All that so many
+// streams can hold without being read leaves some of it: those do not hold up the others.
+func connWindow(streams int) int { return min(streams*streamWindow+growth+credit, maxWindow) }
+
+// New makes the server's end of conn, on which the client's preface is next. A Write of conn must end by
+// itself when the client takes nothing.
 func New(conn net.Conn, h Handler, o Options) *Conn {
 	c := &Conn{
 		conn: conn, handler: h, streams: map[uint32]*Stream{},
-		receive: connWindow, sendable: initialWindow, window: initialWindow,
+		sendable: initialWindow, window: initialWindow,
 	}
 	c.Limit(o)
+	c.receive = connWindow(c.limits().Streams)
 	c.in.conn = conn
 	c.changed.L = &c.mu
 	c.out.encoder = hpack.NewEncoder(&c.out.block)
@@ -126,7 +136,7 @@ func (c *Conn) greet() {
 	c.since = c.began
 	c.idle = time.AfterFunc(c.limits().KeepAlive, c.endIdle)
 	c.control(kindSettings, 0, 0, payload)
-	c.windowUpdate(0, connWindow-initialWindow)
+	c.windowUpdate(0, c.receive-initialWindow)
 	c.pushLater()
 }
 
@@ -204,7 +214,7 @@ func (c *Conn) lose(err error) {
 	if c.dead == nil {
 		c.dead = cmp.Or(err, net.ErrClosed)
 	}
-	c.close(&Error{Code: Cancel, Reason: "the connection is gone", Peer: true})
+	c.close(&Error{Code: Cancel, Reason: "the connection is gone", Peer: true, cause: err})
 }
 
 const (
@@ -217,7 +227,7 @@ const (
 func (c *Conn) linger() {
 	c.mu.Lock()
 	for c.dead == nil && (c.out.writing || c.out.sheet != nil) {
-		c.changed.Wait() // each write has a deadline of its own
+		c.changed.Wait() // a write ends by itself
 	}
 	lost := c.dead != nil
 	c.mu.Unlock()

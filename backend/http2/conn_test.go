@@ -2,6 +2,7 @@ package http2
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -95,6 +96,35 @@ func TestWhatMovesMayTakeHours(t *testing.T) {
 	})
 }
 
+// Who listens to an answer that goes on need not say anything, but who does neither is given up.
+func TestABodyMayWaitWhileItsAnswerMoves(t *testing.T) {
+	const every = 20 * time.Second
+	handler := func(s *Stream) {
+		began, ended := time.Now(), make(chan struct{})
+		go func() {
+			defer close(ended)
+			_, err := s.Read(make([]byte, 10))
+			if took := time.Since(began); !errors.Is(err, os.ErrDeadlineExceeded) || took != 6*every+Defaults.BodyTimeout {
+				t.Errorf("reading ends after %s: %v", took, err)
+			}
+		}()
+		time.Sleep(every)
+		_ = s.Begin(200, nil)
+		for range 5 {
+			time.Sleep(every)
+			_, _ = s.Write([]byte("tick"))
+		}
+		<-ended
+	}
+	converse(t, handler, Options{}, func(c *talk) {
+		c.post(1, "/")
+		time.Sleep(time.Hour)
+		if got := c.all(); len(got) < 7 || got[6] != "RST_STREAM 1 INTERNAL_ERROR" {
+			t.Errorf("heard %q", got)
+		}
+	})
+}
+
 func TestWindowsComeBackAsBodiesAreRead(t *testing.T) {
 	read := make(chan int)
 	handler := func(s *Stream) {
@@ -120,12 +150,116 @@ func TestWindowsComeBackAsBodiesAreRead(t *testing.T) {
 		read <- streamWindow/2 - 1
 		c.hear()
 		read <- 1
-		c.hear("WINDOW_UPDATE 1 131072")
+		c.hear(fmt.Sprint("WINDOW_UPDATE 1 ", streamWindow/2+grownWindow-streamWindow))
 		read <- streamWindow / 2
-		c.hear("WINDOW_UPDATE 0 262144", "WINDOW_UPDATE 1 131072")
+		c.hear()
+		for range (grownWindow - streamWindow/2) / maxFrame {
+			c.data(1, strings.Repeat("x", maxFrame))
+		}
+		read <- grownWindow/2 - streamWindow/2
+		c.hear(fmt.Sprint("WINDOW_UPDATE 1 ", grownWindow/2))
+		read <- grownWindow / 2
+		c.hear(fmt.Sprint("WINDOW_UPDATE 0 ", streamWindow/2+grownWindow), fmt.Sprint("WINDOW_UPDATE 1 ", grownWindow/2))
 		c.last(1, "")
 		close(read)
 		c.hear("HEADERS 1" + okHead + " end")
+	})
+}
+
+// All windows of bodies together are less than the connection's, whoever has had a large one.
+func TestBodiesThatNobodyReadsLeaveTheConnectionAWindow(t *testing.T) {
+	read, over := make(chan struct{}), make(chan struct{})
+	handler := func(s *Stream) {
+		switch s.Request.Path {
+		case "/read":
+			for range 4 * grownWindow / maxFrame {
+				<-read
+				_, _ = io.ReadFull(s, make([]byte, maxFrame))
+			}
+		}
+		<-over
+	}
+	synctest.Test(t, func(t *testing.T) {
+		read, over = make(chan struct{}), make(chan struct{})
+		const streams = 30
+		c := connect(t, handler, Options{Streams: streams})
+		c.say(preface)
+		c.frame(kindSettings, 0, 0, nil)
+		c.all()
+		windows := map[uint32]int{}
+		id := uint32(1)
+		for ; id < 2*streams; id += 2 {
+			windows[id] = streamWindow
+			if id < streams { // they grow
+				c.post(id, "/read")
+			} else {
+				c.post(id, "/hold")
+			}
+		}
+		window := connWindow(streams)
+		give := func() {
+			for _, f := range c.all() {
+				var stream uint32
+				var by int
+				if _, err := fmt.Sscanf(f, "WINDOW_UPDATE %d %d", &stream, &by); err != nil {
+					continue
+				}
+				if stream == 0 {
+					window += by
+				} else {
+					windows[stream] += by
+				}
+			}
+		}
+		send := func(stream uint32) {
+			for windows[stream] >= maxFrame && window >= maxFrame {
+				c.data(stream, strings.Repeat("x", maxFrame))
+				windows[stream], window = windows[stream]-maxFrame, window-maxFrame
+			}
+		}
+		for range 4 * grownWindow / maxFrame {
+			for stream := uint32(1); stream < streams; stream += 2 {
+				send(stream)
+			}
+			for stream := uint32(1); stream < streams; stream += 2 {
+				read <- struct{}{}
+			}
+			give()
+		}
+		for stream := range windows { // from now on nothing is read
+			send(stream)
+		}
+		give()
+		for stream, left := range windows {
+			if left >= maxFrame {
+				t.Errorf("stream %d may still send %d bytes, the connection %d", stream, left, window)
+			}
+		}
+		if window < maxFrame {
+			t.Errorf("%d bytes are left of the window of the connection", window)
+		}
+		close(over)
+		c.all()
+		c.Conn.mu.Lock()
+		defer c.Conn.mu.Unlock()
+		if c.Conn.grown != 0 {
+			t.Errorf("windows are larger by %d when all is over", c.Conn.grown)
+		}
+	})
+}
+
+// A client may take much at once and say so in small pieces when nothing more comes, as Go's does.
+func TestUpdatesForWhatWasSentBeforeAreNoNuisance(t *testing.T) {
+	converse(t, answer, Options{}, func(c *talk) {
+		c.set(settingWindow, 1<<20)
+		c.update(0, 1<<20)
+		c.get(1, "/big")
+		c.all()
+		for range 2 * 1 << 20 >> 12 {
+			c.update(0, 1<<12)
+		}
+		c.get(3, "/")
+		c.hear("HEADERS 3" + okHead + " end")
 	})
 }
 

@@ -45,7 +45,7 @@ func FuzzConnection(f *testing.F) {
 			held += s.inbox.size
 		}
 		c.mu.Unlock()
-		if held > connWindow+full+maxFrame+maxControl*(frameHeader+8)+1<<10 {
+		if held > connWindow(Defaults.Streams)+full+maxFrame+maxControl*(frameHeader+8)+1<<10 {
 			t.Errorf("%d bytes are held", held)
 		}
 		_ = near.Close()

@@ -2,6 +2,7 @@ package http2
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -51,7 +52,7 @@ func converse(t *testing.T, handler handlerFunc, o Options, story func(c *talk))
 		c.say(preface)
 		c.frame(kindSettings, 0, 0, nil)
 		c.frame(kindSettings, flagAck, 0, nil)
-		c.hear("SETTINGS", "WINDOW_UPDATE 0 983041", "SETTINGS ack")
+		c.hear("SETTINGS", fmt.Sprint("WINDOW_UPDATE 0 ", connWindow(cmp.Or(o.Streams, Defaults.Streams))-initialWindow), "SETTINGS ack")
 		story(c)
 	})
 }
@@ -62,7 +63,7 @@ func connect(t *testing.T, handler handlerFunc, o Options) *talk {
 	c := &talk{t: t, conn: near, served: make(chan error, 1), reading: make(chan struct{}, 1), quit: make(chan struct{})}
 	c.reading <- struct{}{}
 	c.encoder, c.decoder = hpack.NewEncoder(&c.block), hpack.NewDecoder(4096, nil)
-	c.Conn = New(far, handlerFunc(func(s *Stream) { c.calls.Add(1); handler(s) }), o)
+	c.Conn = New(impatient{far}, handlerFunc(func(s *Stream) { c.calls.Add(1); handler(s) }), o)
 	go func() { c.served <- c.Serve() }()
 	go c.listen()
 	t.Cleanup(func() {
@@ -75,6 +76,16 @@ func connect(t *testing.T, handler handlerFunc, o Options) *talk {
 		}
 	})
 	return c
+}
+
+// impatient is a connection whose writes end when the other end reads nothing, as New wants.
+type impatient struct{ net.Conn }
+
+func (c impatient) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(Defaults.WriteTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
 }
 
 // listen writes down frame after frame.

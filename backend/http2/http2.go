@@ -21,8 +21,8 @@ type Options struct {
 	TargetSize   int // bytes of :path; 414 beyond. 8 KiB
 
 	HeaderTimeout time.Duration // for the preface, and from a header block's first byte to its last. 10 s
-	BodyTimeout   time.Duration // in which nothing of a body comes that is waited for. 30 s
-	WriteTimeout  time.Duration // in which the peer takes nothing of what there is for it. 30 s
+	BodyTimeout   time.Duration // in which nothing of a body comes that is waited for, and nothing of the answer is taken. 30 s
+	WriteTimeout  time.Duration // in which the peer opens no window for what there is for it. 30 s
 	KeepAlive     time.Duration // without a request. 60 s
 }
 
@@ -96,7 +96,12 @@ type Error struct {
 
 	stream uint32 // 0: the whole connection
 	abuse  nuisance
+	cause  error // of the connection's end; nil where a frame is to blame
 }
+
+// Unwrap is why the connection could not be read or written any more: os.ErrDeadlineExceeded where the peer
+// took nothing.
+func (e *Error) Unwrap() error { return e.cause }
 
 func (e *Error) Error() string { return e.Reason + " (" + e.Code.String() + ")" }
 

@@ -89,10 +89,7 @@ func (c *Conn) write() {
 	sheet := o.sheet
 	o.sheet, o.controls, o.pressing = nil, 0, false
 	c.mu.Unlock()
-	err := c.conn.SetWriteDeadline(time.Now().Add(c.limits().WriteTimeout))
-	if err == nil {
-		_, err = c.conn.Write(sheet.b)
-	}
+	_, err := c.conn.Write(sheet.b)
 	sheet.b = sheet.b[:0]
 	sheets.Put(sheet)
 	c.mu.Lock()

@@ -49,7 +49,7 @@ func (c *Conn) goAwayFrom(last uint32, code Code, why string) {
 // giveBack lets the client send as much again on all streams together.
 func (c *Conn) giveBack(n int) {
 	c.taken += n
-	if c.taken >= connWindow/4 && !c.closing {
+	if c.taken >= credit && !c.closing {
 		c.windowUpdate(0, c.taken)
 		c.receive += c.taken
 		c.taken = 0
@@ -104,6 +104,7 @@ func (c *Conn) dataOf(s *Stream) {
 	s.pending = s.pending[n:]
 	s.sendable -= int64(n)
 	c.sendable -= int64(n)
+	s.moved++
 	if last {
 		c.endOf(s)
 	}

@@ -29,6 +29,7 @@ type Stream struct {
 	freed   bool      // it does not count for Options.Streams any more
 
 	inbox     inbox
+	window    int   // what it may send before that is read
 	receive   int   // what the client may still send
 	taken     int   // what was read of that and not given back
 	arrived   int64 // of the body
@@ -40,6 +41,7 @@ type Stream struct {
 	sendable   int64  // the client's window; may be negative
 	pending    []byte // what a Write waits to get rid of
 	begun      bool   // the final head was sent
+	moved      int    // pieces of the answer that left, its head the first
 	ending     bool   // the end follows what is pending
 	sent       bool   // END_STREAM was sent
 	endTrailer flow.Header
@@ -49,7 +51,7 @@ type Stream struct {
 }
 
 func newStream(c *Conn, b *block, r Request) *Stream {
-	s := &Stream{Request: r, conn: c, id: b.stream, first: c.begun == 0, ended: b.ends, receive: streamWindow, sendable: c.window}
+	s := &Stream{Request: r, conn: c, id: b.stream, first: c.begun == 0, ended: b.ends, window: streamWindow, receive: streamWindow, sendable: c.window}
 	s.cond.L = &c.mu
 	return s
 }
@@ -106,6 +108,7 @@ func (s *Stream) done() {
 	}
 	s.ignored, s.tell = true, nil
 	c.giveBack(s.inbox.discard())
+	c.grown -= s.window - streamWindow
 	s.free()
 	c.over()
 	c.push()
@@ -259,23 +262,40 @@ func (s *Stream) took(n int) {
 	if s.ended || s.gone != nil {
 		return
 	}
-	if s.taken += n; s.taken >= streamWindow/2 {
-		s.conn.windowUpdate(s.id, s.taken)
-		s.receive += s.taken
+	if s.taken += n; s.taken >= s.window/2 {
+		more := s.taken + s.grow()
+		s.conn.windowUpdate(s.id, more)
+		s.receive += more
 		s.taken = 0
 	}
 }
 
+// grow makes the window of a body that is being read larger, while there is room for that.
+func (s *Stream) grow() int {
+	by := min(grownWindow-s.window, growth-s.conn.grown)
+	s.window += by
+	s.conn.grown += by
+	return by
+}
+
 var errIgnored = errors.New("http2: the body is not read any more")
 
+// Ready tells that a Read does not wait.
+func (s *Stream) Ready() bool {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	return s.inbox.size > 0 || s.ended || s.ignored || s.gone != nil
+}
+
 // Read reads the request's body. One that is cut short is an *Error, never io.EOF; one that does not
-// go on in time an error that is os.ErrDeadlineExceeded.
+// go on in time an error that is os.ErrDeadlineExceeded. While the client takes the answer it has the time:
+// who listens may have nothing to say.
 func (s *Stream) Read(p []byte) (int, error) {
 	c := s.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var by time.Time
-	for s.inbox.size == 0 {
+	for moved := s.moved; s.inbox.size == 0; {
 		switch {
 		case s.ignored:
 			return 0, errIgnored
@@ -283,6 +303,9 @@ func (s *Stream) Read(p []byte) (int, error) {
 			return 0, s.gone
 		case s.ended:
 			return 0, io.EOF
+		}
+		if s.moved != moved {
+			moved, by = s.moved, time.Time{}
 		}
 		if !s.wait(&s.readTimer, &by, c.limits().BodyTimeout) {
 			return 0, fmt.Errorf("http2: the client sent nothing for %s: %w", c.limits().BodyTimeout, os.ErrDeadlineExceeded)

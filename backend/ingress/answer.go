@@ -99,7 +99,7 @@ func (t *turn) header(r *flow.Response, length int64, empty, again bool) flow.He
 	case sized || length == http1.UntilClose:
 	case !empty:
 		h.Add("Content-Length", strconv.FormatInt(length, 10))
-	case t.head.Method == "HEAD" && r.ContentLength > 0: // of the body that a GET gets
+	case t.head.Method == "HEAD" && r.Status != 204 && r.ContentLength > 0: // of the body that a GET gets
 		h.Add("Content-Length", strconv.FormatInt(r.ContentLength, 10))
 	}
 	if !dated {

@@ -43,6 +43,9 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := b.from.Read(p)
+	for err != nil && errors.Is(err, os.ErrDeadlineExceeded) && b.goOn() {
+		n, err = b.from.Read(p)
+	}
 	closed := b.leave()
 	if b.from.Done() && !b.complete.Load() {
 		b.turn.request.Trailer = b.from.Trailer()
@@ -92,6 +95,31 @@ func (b *requestBody) enter() error {
 	return b.turn.client.in.readBy(by)
 }
 
+// goOn begins a read again that waited in vain while the client took the answer: who listens may have
+// nothing to say.
+func (b *requestBody) goOn() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.turn.client
+	if b.closed || !b.by.IsZero() || !c.out.begun() {
+		return false
+	}
+	limits := c.server.limits.Load()
+	// A write moves its deadline, the next look, by two looks when less than one is left: the last was not later.
+	wrote := time.Unix(0, c.out.until.Load()).Add(-limits.writeTimeout / slack)
+	by := wrote.Add(limits.bodyTimeout)
+	return time.Until(by) > 0 && c.in.readBy(by) == nil
+}
+
+// begun tells that the final answer has begun.
+func (o *output) begun() bool {
+	if !o.mu.TryLock() { // somebody writes it
+		return true
+	}
+	defer o.mu.Unlock()
+	return o.turn == nil
+}
+
 func (b *requestBody) leave() (closed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -106,7 +134,7 @@ func (b *requestBody) fault(err error) error {
 		return problem.Wrap(problem.BadRequest, err, "Reading the request's body: %s. Mend the client.", refused.Reason)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return problem.Wrap(problem.SlowClient, err, "Reading the request's body: the client sent nothing for %s. Send faster, or try again.", b.turn.client.server.limits.Load().bodyTimeout)
+		return problem.Wrap(problem.SlowClient, err, "Reading the request's body: nothing of its content came for %s. Send faster, or try again.", b.turn.client.server.limits.Load().bodyTimeout)
 	}
 	b.turn.client.left()
 	return problem.Wrap(problem.ClientLeft, err, "Reading the request's body: the client left before its end. Try again.")

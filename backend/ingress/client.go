@@ -280,6 +280,8 @@ type joined struct {
 	host  string // where a TLS client that names no host connected to
 	ours  bool   // the client was shown a leaf of our authority
 
+	last [len(fatalAlert) + 1]byte // what the connection gave last, of a read that gave so much
+
 	client *client // whose it is; set with host
 	out    *output // whose writes end by looks at what the client takes; nil where they have a deadline
 }
@@ -290,7 +292,11 @@ func (j *joined) Read(p []byte) (int, error) {
 		j.ahead = j.ahead[n:]
 		return n, nil
 	}
-	return j.Conn.Read(p)
+	n, err := j.Conn.Read(p)
+	if n >= len(j.last) {
+		copy(j.last[:], p[n-len(j.last):n])
+	}
+	return n, err
 }
 
 // Write goes on where a deadline has passed that was a look: TLS could not, which has counted the bytes.

@@ -121,20 +121,38 @@ func (c *connecting) look() {
 	if _, err := client.out.Write(c.asking.granted()); err != nil {
 		return
 	}
-	client.via = c.head.Target
+	client.via, client.scheme = c.head.Target, "http" // TLS around the tunnel is not that of its target
 	switch client.spoken() {
 	case spokenTLS:
-		host, _ := flow.SplitAuthority(client.via)
-		client.serveTLS(host)
+		c.lookInto()
 	case spokenHTTP:
 		client.serveHTTP()
 	case spokenH2:
 		client.serveClearH2()
 	case spokenElse:
-		t := c.newTunnel()
-		t.answered = true
-		t.run()
+		c.untouched()
 	}
+}
+
+// lookInto opens the TLS that the client begins, unless it asks for a host to pass through.
+func (c *connecting) lookInto() {
+	client := c.client
+	host, _ := flow.SplitAuthority(client.via)
+	switch passes, err := client.passesInside(host); {
+	case err != nil:
+		client.server.options.Log.Debug("opening TLS failed", "client", client.facts.Remote, "host", host, "error", err)
+	case passes:
+		c.untouched()
+	default:
+		client.serveTLS(host)
+	}
+}
+
+// untouched carries what the client has begun to say. It was told already that its bytes pass.
+func (c *connecting) untouched() {
+	t := c.newTunnel()
+	t.answered = true
+	t.run()
 }
 
 // byConnect is a CONNECT of HTTP.

@@ -106,7 +106,9 @@ func TestHowAnHTTP2ResponseIsFramed(t *testing.T) {
 	h := open(t, func(x *flow.Exchange) *flow.Response {
 		switch x.Request.Target {
 		case "/empty":
-			return text(204, "")
+			r := text(204, "")
+			r.ContentLength = 5 // as a target may announce it to HEAD
+			return r
 		case "/cut":
 			return &flow.Response{Status: 200, Body: flow.NoBody, Cut: true}
 		case "/broken":
@@ -126,7 +128,7 @@ func TestHowAnHTTP2ResponseIsFramed(t *testing.T) {
 	})
 	client := h.through("h2")
 	for _, c := range []struct{ method, target, body, length string }{
-		{"GET", "/", "<html>", "6"}, {"HEAD", "/", "", "6"}, {"GET", "/empty", "", ""},
+		{"GET", "/", "<html>", "6"}, {"HEAD", "/", "", "6"}, {"GET", "/empty", "", ""}, {"HEAD", "/empty", "", ""},
 	} {
 		r, err := http.NewRequest(c.method, "https://shop.test"+c.target, nil)
 		if err != nil {
@@ -190,21 +192,61 @@ func TestAnHTTP2StreamRunsAndItsClientLeaves(t *testing.T) {
 }
 
 func TestWhereARequestInsideCONNECTGoes(t *testing.T) {
-	for _, c := range []struct{ scheme, via, named, want string }{
-		{"https", "shop.test:443", "shop.test", "shop.test"},
-		{"https", "shop.test:443", "SHOP.test:443", "SHOP.test:443"},
-		{"https", "shop.test:8443", "shop.test:8443", "shop.test:8443"},
-		{"https", "shop.test:8443", "shop.test", "shop.test:8443"},
-		{"https", "10.0.0.1:443", "shop.test", "10.0.0.1"}, // curl --connect-to, and names that a test gives
-		{"https", "shop.test:443", "shop.test:8443", "shop.test"},
-		{"http", "shop.test:80", "", "shop.test"},
-		{"http", "[::1]:80", "[::1]", "[::1]"},
+	for _, c := range []struct{ scheme, via, named, want, dial string }{
+		{"https", "shop.test:443", "shop.test", "shop.test", ""},
+		{"https", "shop.test:443", "SHOP.test:443", "SHOP.test:443", ""},
+		{"https", "shop.test:8443", "shop.test:8443", "shop.test:8443", ""},
+		{"https", "shop.test:8443", "shop.test", "shop.test:8443", ""},
+		{"https", "shop.test:443", "shop.test:8443", "shop.test", ""},
+		{"https", "shop.test:443", "other.test", "shop.test", ""},
+		{"https", "2130706433:443", "shop.test", "2130706433", ""},          // which a resolver takes for a name
+		{"https", "10.0.0.1:443", "shop.test", "shop.test", "10.0.0.1:443"}, // who looks names up, curl --connect-to
+		{"https", "10.0.0.1:8443", "shop.test", "shop.test", "10.0.0.1:8443"},
+		{"http", "[2001:db8::1]:80", "10.0.0.2:81", "10.0.0.2:81", "[2001:db8::1]:80"},
+		{"http", "10.0.0.1:80", "", "10.0.0.1", "10.0.0.1:80"},
+		{"http", "shop.test:80", "", "shop.test", ""},
+		{"http", "[::1]:80", "[::1]", "[::1]", "[::1]:80"},
 	} {
 		client := &client{scheme: c.scheme, via: c.via}
-		if got := client.inside(c.named); got != c.want {
-			t.Errorf("%s for %q through %s goes to %s, want %s", c.scheme, c.named, c.via, got, c.want)
+		if got, dial := client.inside(c.named); got != c.want || dial != c.dial {
+			t.Errorf("%s for %q through %s goes to %s at %q, want %s at %q", c.scheme, c.named, c.via, got, dial, c.want, c.dial)
 		}
 	}
+}
+
+// Clients that look names up by themselves ask for an address, and name the host inside.
+func TestTheNameInsideATunnelToAnAddress(t *testing.T) {
+	seen := make(chan *flow.Exchange, 1)
+	h := openSOCKS(t, func(x *flow.Exchange) *flow.Response { seen <- x; return ok(x) })
+	const ask, granted = hello + "\x05\x01\x00\x01\x0a\x09\x08\x07\x01\xbb", welcome + done // 10.9.8.7:443
+	sent := func(what string, door flow.Door, url string) {
+		t.Helper()
+		x := receive(t, seen, "the exchange")
+		if x.Door != door || x.Request.URL() != url || x.Request.Dial != "10.9.8.7:443" {
+			t.Errorf("%s: %s %s at %q", what, x.Door, x.Request.URL(), x.Request.Dial)
+		}
+	}
+	talk := h.dial()
+	talk.say(ask)
+	talk.hear(granted)
+	talk.say(get)
+	talk.hear(okAnswer)
+	sent("HTTP/1.1", flow.Forward, "http://shop.test/")
+	talk = h.dial()
+	talk.say(ask)
+	talk.hear(granted)
+	f := newFrames(t, talk.Conn, talk.in)
+	f.must(f.WriteSettings())
+	f.ask(1, true, shop("GET", "/")...)
+	f.hear(`HEADERS 1 :status=200 date=today content-length=2`, `DATA 1 "ok" end`)
+	sent("HTTP/2", flow.Forward, "http://shop.test/")
+	talk = h.dial()
+	talk.say(ask)
+	talk.hear(granted)
+	secure := newTalk(t, tls.Client(talk.Conn, &tls.Config{RootCAs: h.roots(), ServerName: "shop.test"}))
+	secure.say(get)
+	secure.hear(okAnswer)
+	sent("TLS", flow.Intercept, "https://shop.test/")
 }
 
 func TestPlainHTTPInsideCONNECT(t *testing.T) {
@@ -258,6 +300,117 @@ func TestAHostThatIsPassedThroughIsTunnelled(t *testing.T) {
 	}
 }
 
+// hello1 is what a client of TLS says first to name.
+func hello1(t *testing.T, name string) string {
+	t.Helper()
+	near, far := net.Pipe()
+	defer far.Close()
+	go func() {
+		_ = tls.Client(near, &tls.Config{ServerName: name, InsecureSkipVerify: true}).Handshake()
+		_ = near.Close()
+	}()
+	head := make([]byte, 5)
+	if _, err := io.ReadFull(far, head); err != nil {
+		t.Fatal(err)
+	}
+	rest := make([]byte, int(head[3])<<8|int(head[4]))
+	if _, err := io.ReadFull(far, rest); err != nil {
+		t.Fatal(err)
+	}
+	return string(head) + string(rest)
+}
+
+// Clients that look names up by themselves ask for an address, and say the name in TLS alone.
+func TestAHostThatIsPassedThroughIsKnownByItsServerName(t *testing.T) {
+	handler, targets, seen := tunnels(t)
+	h := openQuiet(t, handler)
+	h.configure(Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: []string{"connect", "socks5"}}}, PassThrough: []string{"*.bank.test"}})
+	hello1 := hello1(t, "www.bank.test")
+	body := hello1[5:]
+	for name, c := range map[string]struct{ ask, granted, hello string }{
+		"CONNECT":        {"CONNECT 10.9.8.7:443 HTTP/1.1\r\nHost: 10.9.8.7:443\r\n\r\n", connected, hello1},
+		"an address v6":  {"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: x\r\n\r\n", connected, hello1},
+		"SOCKS5":         {hello + "\x05\x01\x00\x01\x0a\x09\x08\x07\x01\xbb", welcome + done, hello1},
+		"in two records": {"CONNECT 10.9.8.7:443 HTTP/1.1\r\nHost: x\r\n\r\n", connected, "\x16\x03\x01\x00\x09" + body[:9] + "\x16\x03\x01" + string([]byte{byte((len(body) - 9) >> 8), byte(len(body) - 9)}) + body[9:]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			talk := h.dial()
+			talk.say(c.ask)
+			talk.hear(c.granted)
+			talk.say(c.hello[:7])
+			talk.say(c.hello[7:] + "more")
+			target := newTalk(t, receive(t, targets, "the target"))
+			target.hear(c.hello + "more")
+			target.say("server hello")
+			talk.hear("server hello")
+			_ = target.Close()
+			talk.hearEnd()
+			if x := receive(t, seen, "the exchange"); x.Door != flow.Tunnel {
+				t.Errorf("the door is %s", x.Door)
+			}
+		})
+	}
+}
+
+func TestAnotherServerNameIsOpened(t *testing.T) {
+	seen := make(chan *flow.Exchange, 1)
+	h := openQuiet(t, func(x *flow.Exchange) *flow.Response { seen <- x; return ok(x) })
+	h.configure(Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: everything}}, PassThrough: []string{"*.bank.test"}})
+	for _, name := range []string{"shop.test", ""} {
+		talk := h.dial()
+		talk.say("CONNECT 10.9.8.7:443 HTTP/1.1\r\nHost: 10.9.8.7:443\r\n\r\n")
+		talk.hear(connected)
+		secure := newTalk(t, tls.Client(talk.Conn, &tls.Config{InsecureSkipVerify: true, ServerName: name}))
+		secure.say(get)
+		secure.hear(okAnswer)
+		if x := receive(t, seen, "the exchange"); x.Door != flow.Intercept {
+			t.Errorf("%q: the door is %s", name, x.Door)
+		}
+	}
+}
+
+// What is inside a tunnel has a scheme of its own: that the proxy is reached by TLS says nothing of it.
+func TestPlainHTTPInsideCONNECTByTLS(t *testing.T) {
+	seen := make(chan *flow.Exchange, 1)
+	h := open(t, func(x *flow.Exchange) *flow.Response { seen <- x; return ok(x) })
+	enter := func() *talk {
+		conn, err := h.shake(&tls.Config{RootCAs: h.roots(), ServerName: "localhost"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		talk := newTalk(t, conn)
+		talk.say("CONNECT shop.test:80 HTTP/1.1\r\nHost: shop.test:80\r\n\r\n")
+		talk.hear(connected)
+		return talk
+	}
+	sent := func(what string) {
+		if x := receive(t, seen, "the exchange"); x.Door != flow.Forward || x.Request.URL() != "http://shop.test/" {
+			t.Errorf("%s: %s %s", what, x.Door, x.Request.URL())
+		}
+	}
+	talk := enter()
+	talk.say(get)
+	talk.hear(okAnswer)
+	sent("HTTP/1.1")
+	talk.say("GET https://shop.test/ HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+	talk.hear(okAnswer)
+	sent("the absolute form")
+	talk = enter()
+	f := newFrames(t, talk.Conn, talk.in)
+	f.must(f.WriteSettings())
+	f.ask(1, true, shop("GET", "/")...)
+	f.hear(`HEADERS 1 :status=200 date=today content-length=2`, `DATA 1 "ok" end`)
+	sent("HTTP/2")
+
+	talk = enter()
+	secure := newTalk(t, tls.Client(talk.Conn, &tls.Config{RootCAs: h.roots(), ServerName: "shop.test"}))
+	secure.say(get)
+	secure.hear(okAnswer)
+	if x := receive(t, seen, "the exchange"); x.Door != flow.Intercept || x.Request.Scheme != "https" {
+		t.Errorf("TLS in TLS: %s %s", x.Door, x.Request.URL())
+	}
+}
+
 func TestATunnelToNowhereIsAnswered(t *testing.T) {
 	h := openQuiet(t, func(*flow.Exchange) *flow.Response { return text(502, "no such host") })
 	h.configure(Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: everything}}, PassThrough: []string{"bank.test"}})
@@ -306,6 +459,38 @@ func TestAClientThatRefusesOurCertificateIsToldOf(t *testing.T) {
 		}
 		if got := receive(t, h.distrusted, "the news"); got != "shop.test: tls: bad certificate" {
 			t.Errorf("told %q", got)
+		}
+	}
+}
+
+// OpenSSL says so in the clear, where TLS 1.3 has all encrypted.
+func TestARefusalInTheClearIsToldOf(t *testing.T) {
+	h := open(t, ok)
+	for say, want := range map[string]string{
+		"\x15\x03\x03\x00\x02\x02\x30": "shop.test: tls: unknown certificate authority",
+		"\x15\x03\x03\x00\x02\x02\x2a": "shop.test: tls: bad certificate",
+		"\x15\x03\x03\x00\x02\x02\x2f": "", // an illegal parameter
+		"\x17\x03\x03\x00\x02\x02\x30": "", // what really is a record with a wrong MAC
+	} {
+		talk := h.dial()
+		talk.say("CONNECT shop.test:443 HTTP/1.1\r\nHost: shop.test:443\r\n\r\n")
+		talk.hear(connected)
+		talk.say(hello1(t, "shop.test"))
+		talk.hear("\x16\x03\x03") // a ServerHello
+		talk.say(say)
+		if _, err := io.Copy(io.Discard, talk.in); err != nil {
+			t.Error(err)
+		}
+		if want == "" {
+			select {
+			case got := <-h.distrusted:
+				t.Errorf("% x is told as %q", say, got)
+			default:
+			}
+			continue
+		}
+		if got := receive(t, h.distrusted, "the news"); got != want {
+			t.Errorf("told %q, want %q", got, want)
 		}
 	}
 }

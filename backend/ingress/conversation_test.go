@@ -66,6 +66,8 @@ func TestHowAResponseIsFramed(t *testing.T) {
 	headOf := flow.NewResponse(200, "", []byte("0123456789"))
 	headOf.Header.Add("Date", "today")
 	headOf.Body = flow.NoBody
+	noneOf := text(204, "")
+	noneOf.ContentLength = 5 // as a target may announce it
 	for _, c := range []struct {
 		name, request string
 		response      *flow.Response
@@ -87,6 +89,7 @@ func TestHowAResponseIsFramed(t *testing.T) {
 			"HTTP/1.1 200 OK\r\ncontent-length: 99\r\nDate: today\r\n\r\n"},
 		{"HEAD of an answer made here", strings.Replace(get, "GET", "HEAD", 1), headOf, "HTTP/1.1 200 OK\r\nDate: today\r\nContent-Length: 10\r\n\r\n"},
 		{"204", get, with(text(204, ""), flow.Field{Name: "Content-Length", Value: "0"}), "HTTP/1.1 204 No Content\r\nDate: today\r\n\r\n"},
+		{"HEAD of 204", strings.Replace(get, "GET", "HEAD", 1), with(noneOf, flow.Field{Name: "Content-Length", Value: "5"}), "HTTP/1.1 204 No Content\r\nDate: today\r\n\r\n"},
 		{"304 keeps the length", get, with(text(304, ""), flow.Field{Name: "Content-Length", Value: "7"}), "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\nDate: today\r\n\r\n"},
 		{"a wrong length is put right, once", get, with(text(200, "ok"), flow.Field{Name: "Content-Length", Value: "7"}, flow.Field{Name: "Content-Length", Value: "2"}),
 			"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: today\r\n\r\nok"},

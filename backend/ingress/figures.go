@@ -72,15 +72,15 @@ func (s *Server) DrainTime() time.Duration { return time.Duration(s.limits.Load(
 
 // LimitProblems tell which limits turned clients away lately.
 func (s *Server) LimitProblems() problem.List {
-	b, g := s.limits.Load(), &s.gate
+	g := &s.gate
 	var list problem.List
-	tell := func(r *turnedAway, what, limit string, now int) {
+	tell := func(r *turnedAway, what, limit string) {
 		if total, last := r.total.Load(), r.last.Load(); total > 0 && time.Since(time.Unix(0, last)) < refusedFor {
-			list = append(list, problem.New(problem.Unavailable, "%s refused (503): over %s = %d. If they should pass, raise it in Settings, Limits.", howMany(total, what), limit, now).At("limits."+limit))
+			list = append(list, problem.New(problem.Unavailable, "%s refused (503): over %s = %d. If they should pass, raise it in Settings, Limits.", howMany(total, what), limit, r.over.Load()).At("limits."+limit))
 		}
 	}
-	tell(&g.overPerClient, "connection", "connections_per_client", b.PerClient)
-	tell(&g.overInFlight, "request", "in_flight", b.InFlight)
+	tell(&g.overPerClient, "connection", "connections_per_client")
+	tell(&g.overInFlight, "request", "in_flight")
 	return list
 }
 

@@ -82,14 +82,18 @@ type gate struct {
 }
 
 // turnedAway counts refusals for one reason.
-type turnedAway struct{ total, last, logged atomic.Int64 } // last and logged in Unix nanoseconds
+type turnedAway struct {
+	total, last, logged atomic.Int64 // last and logged in Unix nanoseconds
+	over                atomic.Int64 // the limit that was reached last: it may be another one now
+}
 
 // add counts one more, and logs at most once a second.
-func (r *turnedAway) add(log *slog.Logger, limit string) {
+func (r *turnedAway) add(log *slog.Logger, limit string, over int) {
 	total, now := r.total.Add(1), time.Now().UnixNano()
+	r.over.Store(int64(over))
 	r.last.Store(now)
 	if before := r.logged.Load(); now-before >= int64(time.Second) && r.logged.CompareAndSwap(before, now) {
-		log.Warn("clients are refused, for a limit is reached", "limit", limit, "refused", total)
+		log.Warn("clients are refused, for a limit is reached", "limit", limit, "at", over, "refused", total)
 	}
 }
 
@@ -100,7 +104,7 @@ func (s *Server) acquire() bool {
 	now := g.inFlight.Add(1)
 	if most := s.limits.Load().InFlight; most > 0 && now > int64(most) {
 		g.inFlight.Add(-1)
-		g.overInFlight.add(s.options.Log, "in_flight")
+		g.overInFlight.add(s.options.Log, "in_flight", most)
 		return false
 	}
 	for highest := g.highest.Load(); now > highest && !g.highest.CompareAndSwap(highest, now); {
@@ -129,7 +133,7 @@ func (c *client) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if most > 0 && g.perClient[from] >= most {
-		g.overPerClient.add(c.server.options.Log, "connections_per_client")
+		g.overPerClient.add(c.server.options.Log, "connections_per_client", most)
 		return false
 	}
 	if g.perClient == nil {

@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"errors"
 	"net"
 	"runtime/debug"
 	"strconv"
@@ -25,7 +26,7 @@ func (c *client) serveH2(conn net.Conn) {
 	s := &c.streams
 	s.mu.Lock()
 	s.bounds = c.server.limits.Load()
-	s.conn = http2.New(conn, c, s.bounds.http2())
+	s.conn = http2.New(outward{conn, &c.out}, c, s.bounds.http2())
 	s.mu.Unlock()
 	c.stage.Store(shared)
 	if c.server.draining.Load() { // a shutdown that looked before
@@ -34,6 +35,23 @@ func (c *client) serveH2(conn net.Conn) {
 	if err := s.conn.Serve(); err != nil {
 		c.server.options.Log.Debug("an HTTP/2 connection ended", "client", c.facts.Remote, "why", err)
 	}
+}
+
+// outward is a connection that is written to by way of its output, whose writes end when the client takes
+// nothing.
+type outward struct {
+	net.Conn
+	out *output
+}
+
+func (o outward) Write(p []byte) (int, error) { return o.out.Write(p) }
+
+// CloseWrite ends our side alone.
+func (o outward) CloseWrite() error {
+	if half, ok := o.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 func (b *bounds) http2() http2.Options {
@@ -146,11 +164,21 @@ func (s *stream) address() *refusal {
 		return &refusal{501, "An extended CONNECT for " + strconv.Quote(r.Protocol) + " is not passed on; \"websocket\" is."}
 	case r.Method == "CONNECT" && r.Protocol == "":
 		return s.addressTunnel(accept)
+	case !flow.EqualFold(r.Scheme, "http") && !flow.EqualFold(r.Scheme, "https"):
+		return &refusal{400, "The proxy passes http:// and https:// on, and not " + r.Scheme + "://."}
 	case c.via != "":
-		s.door, s.request.Authority = flow.Forward, c.inside(r.Authority)
+		s.door = flow.Forward
+		s.request.Authority, s.request.Dial = c.inside(r.Authority)
 		if c.scheme == "https" {
 			s.door = flow.Intercept
 		}
+	case accept.forward && s.asksProxy():
+		if !accept.login.admitsRequest(r.Header) {
+			return &refusal{407, notAdmitted}
+		}
+		s.door, s.request.Scheme = flow.Forward, "http"
+	case !accept.reverse && s.asksProxy():
+		return &refusal{403, notForward}
 	case !accept.reverse:
 		return &refusal{403, notReverse}
 	}
@@ -160,6 +188,14 @@ func (s *stream) address() *refusal {
 	}
 	s.body()
 	return nil
+}
+
+// asksProxy tells that the request is one for a proxy, which HTTP/2 has no form of its own for: http:// is
+// asked for over TLS. Some proxies in front of servers say so, too, so a listener that is only theirs takes
+// it for its own.
+func (s *stream) asksProxy() bool {
+	r := &s.wire.Request
+	return s.client.scheme == "https" && flow.EqualFold(r.Scheme, "http") && r.Authority != ""
 }
 
 // addressTunnel takes a CONNECT inside the connection: its stream becomes the tunnel. What is inside
@@ -213,7 +249,7 @@ func (s *stream) h2Header(h flow.Header, r *flow.Response, length int64, empty b
 	case sized || length == http1.Chunked:
 	case !empty:
 		h.Add("content-length", strconv.FormatInt(length, 10))
-	case s.request.Method == "HEAD" && r.ContentLength > 0: // of the body that a GET gets
+	case s.request.Method == "HEAD" && r.Status != 204 && r.ContentLength > 0: // of the body that a GET gets
 		h.Add("content-length", strconv.FormatInt(r.ContentLength, 10))
 	}
 	if !dated {

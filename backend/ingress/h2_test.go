@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha1"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -38,11 +39,19 @@ type frames struct {
 func (h *house) frames() *frames {
 	h.t.Helper()
 	c := h.dial()
-	f := &frames{t: h.t, Framer: http2.NewFramer(c.Conn, c.in), conn: c.Conn}
+	f := newFrames(h.t, c.Conn, c.in)
+	f.must(f.WriteSettings())
+	return f
+}
+
+// newFrames says the preface.
+func newFrames(t *testing.T, c net.Conn, in io.Reader) *frames {
+	t.Helper()
+	f := &frames{t: t, Framer: http2.NewFramer(c, in), conn: c}
 	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	f.enc = hpack.NewEncoder(&f.block)
-	c.say(http2.ClientPreface)
-	f.must(f.WriteSettings())
+	_, err := io.WriteString(c, http2.ClientPreface)
+	f.must(err)
 	return f
 }
 
@@ -457,5 +466,64 @@ func TestAnHTTP2ClientThatTakesNothingIsToldOfAsThat(t *testing.T) {
 				t.Errorf("it ended for %v", p)
 			}
 		})
+	}
+}
+
+// Over TLS a request for http:// is one for a proxy: Chromium sends it so to a proxy that speaks HTTP/2.
+func TestHTTP2ToAForwardProxy(t *testing.T) {
+	seen := make(chan *flow.Exchange, 1)
+	h := openQuiet(t, func(x *flow.Exchange) *flow.Response { seen <- x; return ok(x) })
+	asks := func(accept []string, scheme string, more ...string) string {
+		t.Helper()
+		l := admitting()
+		if l.Accept = accept; accept[0] == "reverse" {
+			l.Username, l.Password = "", ""
+		}
+		h.configure(Settings{Listen: []Listener{l}})
+		conn, err := h.shake(&tls.Config{RootCAs: h.roots(), ServerName: "localhost", NextProtos: []string{"h2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		f := newFrames(t, conn, conn)
+		f.must(f.WriteSettings())
+		f.ask(1, true, append([]string{":method", "GET", ":scheme", scheme, ":authority", "shop.test:8080", ":path", "/a"}, more...)...)
+		answer := f.next()
+		status, _, _ := strings.Cut(strings.TrimPrefix(answer, "HEADERS 1 :status="), " ")
+		if status == "407" && !strings.Contains(answer, "proxy-authenticate=Basic") {
+			t.Errorf("the challenge is missing: %s", answer)
+		}
+		if status != "200" {
+			return status
+		}
+		x := receive(t, seen, "the exchange")
+		return string(x.Door) + " " + x.Request.URL()
+	}
+	guarded := []string{"forward", "reverse"} // with a login, see asks
+	for _, c := range []struct {
+		accept       []string
+		scheme, want string
+		more         []string
+	}{
+		{guarded, "http", "407", nil},
+		{guarded, "http", "407", []string{"proxy-authorization", "Basic bWU6V29yZA=="}},
+		{guarded, "http", "forward http://shop.test:8080/a", []string{"proxy-authorization", "Basic bWU6d29yZA=="}},
+		{guarded, "https", "reverse https://shop.test:8080/a", nil},
+		{guarded, "ftp", "400", nil},
+		{[]string{"reverse", "forward"}, "HTTP", "forward http://shop.test:8080/a", nil},
+		{[]string{"connect"}, "http", "403", nil},
+		{[]string{"reverse"}, "http", "reverse https://shop.test:8080/a", nil}, // as proxies in front of servers say it
+	} {
+		if got := asks(c.accept, c.scheme, c.more...); got != c.want {
+			t.Errorf("%v asked for %s: %s, want %s", c.accept, c.scheme, got, c.want)
+		}
+	}
+	f := h.frames() // by prior knowledge
+	f.ask(1, true, ":method", "GET", ":scheme", "https", ":authority", "shop.test", ":path", "/")
+	if got := f.next(); !strings.HasPrefix(got, "HEADERS 1 :status=200") {
+		t.Errorf("https by prior knowledge gets %s", got)
+	}
+	if x := receive(t, seen, "the exchange"); x.Door != flow.Reverse || x.Request.URL() != "http://shop.test/" {
+		t.Errorf("%s %s", x.Door, x.Request.URL())
 	}
 }

@@ -2,8 +2,10 @@ package ingress
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -83,6 +85,9 @@ func (b *streamBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Ready tells that a Read does not wait.
+func (b *streamBody) Ready() bool { return b.wire.Ready() }
+
 // Close throws away what still comes.
 func (b *streamBody) Close() error {
 	b.wire.Ignore()
@@ -91,14 +96,14 @@ func (b *streamBody) Close() error {
 
 // fault is why no more of the request's body will come.
 func (s *stream) fault(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return problem.Wrap(problem.SlowClient, err, "Reading the request's body: the client sent nothing for %s. Send faster, or try again.", s.client.server.limits.Load().bodyTimeout)
-	}
 	if ended, ok := errors.AsType[*http2.Error](err); ok {
 		if !ended.Peer && ended.Code == http2.ProtocolError {
 			return problem.Wrap(problem.BadRequest, err, "Reading the request's body: %s. Mend the client.", ended.Reason)
 		}
 		return problem.Wrap(problem.ClientLeft, err, "Reading the request's body: the client left before its end. Try again.")
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return problem.Wrap(problem.SlowClient, err, "Reading the request's body: nothing of its content came for %s. Send faster, or try again.", s.client.server.limits.Load().bodyTimeout)
 	}
 	return err
 }
@@ -143,11 +148,44 @@ func (s *stream) answer(r *flow.Response) {
 		s.readUnasked()
 	}
 	if !complete {
-		s.wire.Reset(http2.Cancel, "the answer broke off")
+		s.cutShort(r)
 	}
 	s.wire.Ignore()
 	closeAll(x, r)
 	s.ctx.cancel()
+}
+
+// cutShort ends an answer that is not complete. The code says whose doing that was: CANCEL is nobody's fault,
+// and gRPC takes it for its own client's. gRPC is told more where its answer has begun, in the trailer that it
+// looks for.
+func (s *stream) cutShort(r *flow.Response) {
+	code := http2.Cancel
+	if p := s.x.Problem; p != nil && !r.Cut && s.ctx.Err() == nil && p.Kind != problem.ClientLeft && p.Kind != problem.SlowClient && p.Kind != problem.BadRequest {
+		code = http2.InternalError
+		if isGRPC(r.Header) && r.ContentLength < 0 && s.wire.Finish(nil, unavailable(p.Message)) == nil {
+			code = http2.NoError
+		}
+	}
+	s.wire.Reset(code, "the answer broke off")
+}
+
+func isGRPC(h flow.Header) bool {
+	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	kind, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(kind)), "+")
+	return kind == "application/grpc"
+}
+
+// unavailable is a trailer of gRPC that says why no more comes: its code 14, UNAVAILABLE.
+func unavailable(why string) flow.Header {
+	var b strings.Builder
+	for _, c := range []byte(why) {
+		if ' ' <= c && c <= '~' && c != '%' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return flow.Header{{Name: "grpc-status", Value: "14"}, {Name: "grpc-message", Value: b.String()}}
 }
 
 // readUnasked reads a body that nobody asked for through those who watch it, so that a request which

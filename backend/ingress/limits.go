@@ -15,7 +15,7 @@ type Limits struct {
 	PerClient     int             `toml:"connections_per_client" title:"Connections of one client" default:"0" min:"0" max:"1000000" help:"How many of them one client may have, an IPv4 address or an IPv6 network of 64 bits; further ones are answered 503. 0 for no limit."`
 	InFlight      int             `toml:"in_flight" title:"Requests at once" default:"16384" min:"0" max:"10000000" help:"How many requests may be under way, over all connections; further ones are answered 503. WebSockets and tunnels count until they are open. 0 for no limit."`
 	HeaderTimeout schema.Duration `toml:"header_timeout" title:"Header timeout" default:"10s" min:"100ms" max:"10m" help:"How long a request's header may take from its first byte to its last, and a TLS handshake."`
-	BodyTimeout   schema.Duration `toml:"body_timeout" title:"Body timeout" default:"30s" min:"100ms" max:"1d" help:"How long a client may send nothing while its request's body is not complete."`
+	BodyTimeout   schema.Duration `toml:"body_timeout" title:"Body timeout" default:"30s" min:"100ms" max:"1d" help:"How long a request's body may take each time until more of its content comes, unless the client takes the answer meanwhile."`
 	WriteTimeout  schema.Duration `toml:"write_timeout" title:"Write timeout" default:"30s" min:"100ms" max:"1d" help:"How long a client may take nothing of its answer."`
 	KeepAlive     schema.Duration `toml:"keep_alive" title:"Keep-alive" default:"60s" min:"1s" max:"1d" help:"How long a connection is kept without a request."`
 	HeaderSize    schema.Size     `toml:"header_size" title:"Header size" default:"64KiB" min:"1KiB" max:"16MiB" help:"How many bytes a request's header may have, its first line included; more is answered 431."`

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
+	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -103,142 +104,7 @@ func (b *bound) close() {
 	}
 }
 
-// Configure puts settings in force. New addresses are bound first: when one of them fails, nothing has
-// changed, and the problem says who holds the port. Listeners that are gone stop accepting; their open
-// connections end with the answer to their next request.
-func (s *Server) Configure(n Settings) error {
-	s.configuring.Lock()
-	defer s.configuring.Unlock()
-	if s.draining.Load() {
-		return problem.New(problem.Unavailable, "Listening: the proxy is being closed. Start it again.")
-	}
-	pass, err := readPatterns(n.PassThrough)
-	if err != nil {
-		return err
-	}
-	secure, release, err := s.terminate(n.TLS)
-	if err != nil {
-		return err
-	}
-	change := change{server: s, before: s.bound}
-	if err := change.prepare(n.Listen); err != nil {
-		change.undo()
-		release()
-		return err
-	}
-	secure()
-	s.limit(n.Limits)
-	s.rules.Store(&rules{pass: pass, trusted: append([]netip.Prefix{}, n.Trusted...)})
-	change.commit()
-	return nil
-}
-
-// change is one step from the listeners before to those of new settings.
-type change struct {
-	server  *Server
-	before  []*bound
-	after   []*bound
-	ways    []*ways  // of after
-	fresh   []*bound // of after: newly bound
-	stopped []*bound // of before: closed early, because their port was needed
-}
-
-func (c *change) prepare(listen []Listener) error {
-	free := slices.Clone(c.before)
-	c.after, c.ways = make([]*bound, len(listen)), make([]*ways, len(listen))
-	for i, l := range listen {
-		w, err := readWays(fmt.Sprintf("listen.%d", i+1), l)
-		if err != nil {
-			return err
-		}
-		c.ways[i] = w
-		for k, b := range free {
-			if b != nil && b.address == l.Address {
-				c.after[i], free[k] = b, nil
-				break
-			}
-		}
-	}
-	for i, l := range listen {
-		if c.after[i] != nil {
-			continue
-		}
-		b, err := c.bind(l.Address, free)
-		if err != nil {
-			return problem.Of(err).At(fmt.Sprintf("listen.%d.address", i+1))
-		}
-		c.after[i] = b
-		c.fresh = append(c.fresh, b)
-	}
-	return nil
-}
-
-// bind listens on an address. A port that one of our own listeners still holds, which is to go, is
-// taken over from it: from 127.0.0.1:8080 to 0.0.0.0:8080.
-func (c *change) bind(address string, going []*bound) (*bound, error) {
-	b, err := c.server.bind(address)
-	if !isErrno(err, syscall.EADDRINUSE, wsaAddressInUse) {
-		return b, err
-	}
-	_, port := flow.SplitAuthority(address)
-	for _, old := range going {
-		if old == nil || old.gone.Load() {
-			continue
-		}
-		if _, held := flow.SplitAuthority(old.listener.Addr().String()); held == port {
-			old.close()
-			c.stopped = append(c.stopped, old)
-		}
-	}
-	if len(c.stopped) == 0 {
-		return nil, err
-	}
-	return c.server.bind(address)
-}
-
-// undo goes back to the listeners before.
-func (c *change) undo() {
-	for _, b := range c.fresh {
-		b.close()
-	}
-	s := c.server
-	for _, old := range c.stopped {
-		again, err := s.bind(old.listener.Addr().String())
-		if err != nil {
-			s.options.Log.Error("not listening any more", "address", old.address, "error", err)
-			c.before = slices.DeleteFunc(slices.Clone(c.before), func(b *bound) bool { return b == old })
-			continue
-		}
-		again.address = old.address
-		again.ways.Store(old.ways.Load())
-		c.before = slices.Clone(c.before)
-		c.before[slices.Index(c.before, old)] = again
-		s.accept(again)
-	}
-	s.mu.Lock()
-	s.bound = c.before
-	s.mu.Unlock()
-}
-
-func (c *change) commit() {
-	s := c.server
-	for i, b := range c.after {
-		b.ways.Store(c.ways[i])
-	}
-	s.mu.Lock()
-	s.bound = c.after
-	s.mu.Unlock()
-	for _, b := range c.fresh {
-		s.accept(b)
-	}
-	for _, old := range c.before {
-		if !slices.Contains(c.after, old) {
-			old.close()
-		}
-	}
-}
-
-// bind listens on an address without accepting yet.
+// bind listens on an address without accepting yet. What the error means is told by bindProblem.
 func (s *Server) bind(address string) (*bound, error) {
 	network := "tcp"
 	host, _ := flow.SplitAuthority(address)
@@ -247,17 +113,21 @@ func (s *Server) bind(address string) (*bound, error) {
 	}
 	listener, err := net.Listen(network, address)
 	if err != nil {
-		return nil, s.bindProblem(address, err)
+		return nil, err
 	}
 	return &bound{address: address, listener: listener, done: make(chan struct{})}, nil
 }
 
+// ownPID ends what Options.Owner names this process.
+var ownPID = fmt.Sprintf("(pid %d)", os.Getpid())
+
+// bindProblem takes a while where it looks for who holds a port.
 func (s *Server) bindProblem(address string, err error) *problem.Problem {
 	_, port := flow.SplitAuthority(address)
 	switch {
 	case isErrno(err, syscall.EADDRINUSE, wsaAddressInUse):
 		owner := s.options.Owner(address)
-		if owner == "" {
+		if owner == "" || strings.HasSuffix(owner, ownPID) { // it was found by the port alone: ours is not the one in the way
 			owner = "another program"
 		}
 		return problem.Wrap(problem.Conflict, err, "Listening on %s: port %s is taken by %s. Stop it, or choose another port.", address, port, owner)
@@ -276,6 +146,7 @@ func (s *Server) bindProblem(address string, err error) *problem.Problem {
 // Windows reports numbers of its own, which package syscall does not fold into the names.
 const (
 	wsaAccess         = syscall.Errno(10013)
+	wsaTooManyFiles   = syscall.Errno(10024)
 	wsaAddressInUse   = syscall.Errno(10048)
 	wsaAddressNotHere = syscall.Errno(10049)
 )
@@ -287,7 +158,8 @@ func isErrno(err error, unix, windows syscall.Errno) bool {
 // accept takes connections from a listener until it is closed.
 func (s *Server) accept(b *bound) {
 	s.running.Go(func() {
-		for {
+		var told time.Time
+		for failed := 0; ; {
 			conn, err := b.listener.Accept()
 			if err == nil {
 				if !s.places.take(b.done) { // those behind it wait in the system's queue meanwhile
@@ -301,12 +173,29 @@ func (s *Server) accept(b *bound) {
 				return
 			}
 			// The usual reason is that the process has no file descriptor left: wait for one.
-			s.options.Log.Warn("accepting a connection", "address", b.address, "error", err)
+			failed++
+			if now := time.Now(); now.Sub(told) >= acceptFailing {
+				s.options.Log.Warn(cannotAccept(err), "address", b.address, "attempts", failed, "error", err)
+				told, failed = now, 0
+			}
 			if !pause(b.done, 100*time.Millisecond) {
 				return
 			}
 		}
 	})
+}
+
+// acceptFailing is how often it is told that no connection can be accepted.
+const acceptFailing = 10 * time.Second
+
+func cannotAccept(err error) string {
+	switch {
+	case isErrno(err, syscall.EMFILE, wsaTooManyFiles):
+		return "no connection can be accepted, for this process has as many files open as it may: raise ulimit -n, or lower connections in [limits]"
+	case errors.Is(err, syscall.ENFILE):
+		return "no connection can be accepted, for all programs together have as many files open as the system allows: raise its limit (fs.file-max)"
+	}
+	return "no connection can be accepted just now"
 }
 
 func pause(done <-chan struct{}, d time.Duration) bool {

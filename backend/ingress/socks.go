@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -76,17 +77,22 @@ func (c *client) loginSOCKS(wanted *login) error {
 		username, password, n, err = socks.ParseLogin(buf)
 		return n, err
 	})
-	if err != nil {
+	wrong, malformed := errors.AsType[*socks.Error](err)
+	switch {
+	case malformed: // it has an answer of its own, and not that of a request
+		err = fmt.Errorf("%w: %s", errNotAdmitted, wrong.Reason)
+	case err != nil:
 		return err
-	}
-	if wanted.admits(username, password) {
+	case wanted.admits(username, password):
 		_, err = c.out.Write(socks.AppendWelcome(nil))
 		return err
+	default:
+		err = errNotAdmitted
 	}
-	if _, err := c.out.Write(socks.AppendWrongLogin(nil)); err == nil {
+	if _, broken := c.out.Write(socks.AppendWrongLogin(nil)); broken == nil {
 		c.linger()
 	}
-	return errNotAdmitted
+	return err
 }
 
 // hear reads until parse has what it needs, and consumes that.

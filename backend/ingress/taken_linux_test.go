@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"bufio"
 	"crypto/tls"
 	"io"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
 
 	"proxycache/backend/flow"
@@ -141,11 +143,28 @@ func takeSlowly(t *testing.T, taker, talker net.Conn, near *joined, far io.ReadW
 func TestAnAnswerThatIsTakenSlowlyArrives(t *testing.T) {
 	t.Parallel()
 	const patience = time.Second
-	for name, over := range map[string]func(net.Conn) net.Conn{
-		"in the clear": func(c net.Conn) net.Conn { return c },
-		"by TLS": func(c net.Conn) net.Conn {
-			return tls.Client(c, &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"})
-		},
+	over := func(c net.Conn, protocol string) net.Conn {
+		return tls.Client(c, &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{protocol}})
+	}
+	spoken := func(t *testing.T, c net.Conn) {
+		client := newTalk(t, c)
+		client.say(get)
+		client.hear("HTTP/1.1 200 OK\r\n")
+	}
+	framed := func(t *testing.T, c net.Conn) {
+		client := newFrames(t, c, bufio.NewReader(c))
+		client.must(client.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}))
+		client.must(client.WriteWindowUpdate(0, 1<<30))
+		client.ask(1, true, shop("GET", "/")...)
+		if got := client.next(); !strings.HasPrefix(got, "HEADERS 1 :status=200") {
+			t.Fatalf("heard %s", got)
+		}
+	}
+	for name, ask := range map[string]func(*testing.T, net.Conn){
+		"HTTP/1":          spoken,
+		"HTTP/1 over TLS": func(t *testing.T, c net.Conn) { spoken(t, over(c, "http/1.1")) },
+		"HTTP/2":          framed,
+		"HTTP/2 over TLS": func(t *testing.T, c net.Conn) { framed(t, over(c, "h2")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -157,9 +176,7 @@ func TestAnAnswerThatIsTakenSlowlyArrives(t *testing.T) {
 				return r
 			})
 			socket := dialSmall(t, h.address())
-			client := newTalk(t, over(socket))
-			client.say(get)
-			client.hear("HTTP/1.1 200 OK\r\n")
+			ask(t, socket)
 			began := time.Now()
 			for buf := make([]byte, 1<<10); time.Since(began) < 4*patience; time.Sleep(patience / 40) {
 				if _, err := socket.Read(buf); err != nil {

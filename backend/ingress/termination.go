@@ -106,25 +106,13 @@ func ownNames() []string {
 	return append(names, host, first, first+".local")
 }
 
-// terminate puts the settings in force, or tells why that cannot be; then nothing has changed. The
-// same settings again leave the running ones alone, their watching and their clients' sessions.
-func (s *Server) terminate(t Termination) (commit, undo func(), err error) {
-	nothing := func() {}
-	before := s.tls.Load()
-	if before != nil && reflect.DeepEqual(before.settings, t) {
-		return nothing, nothing, nil
+// terminator is one of these settings; nil where those in force are the same, whose watching and whose
+// clients' sessions go on.
+func (s *Server) terminator(t Termination) (*terminator, error) {
+	if before := s.tls.Load(); before != nil && reflect.DeepEqual(before.settings, t) {
+		return nil, nil
 	}
-	after, err := s.newTerminator(t)
-	if err != nil {
-		return nil, nil, err
-	}
-	commit = func() {
-		s.tls.Store(after)
-		if before != nil {
-			before.files.Close()
-		}
-	}
-	return commit, after.files.Close, nil
+	return s.newTerminator(t)
 }
 
 // config is what the next handshake is made with. It is a new one, with new keys for session tickets,

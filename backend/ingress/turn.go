@@ -77,13 +77,14 @@ func (t *turn) address() *refusal {
 	}
 	switch {
 	case c.via != "":
-		r.Authority = c.inside(r.Authority)
+		r.Authority, r.Dial = c.inside(r.Authority)
+		r.Scheme = c.scheme
 		t.door = flow.Forward
 		if c.scheme == "https" {
-			r.Scheme, t.door = c.scheme, flow.Intercept
+			t.door = flow.Intercept
 		}
 	case absolute && !accept.forward:
-		return &refusal{403, "This address does not take proxy requests: its listener does not accept \"forward\"."}
+		return &refusal{403, notForward}
 	case absolute && !accept.login.admitsRequest(t.head.Header):
 		return &refusal{407, notAdmitted}
 	case !absolute && !accept.reverse:
@@ -93,6 +94,8 @@ func (t *turn) address() *refusal {
 	}
 	return nil
 }
+
+const notForward = "This address does not take proxy requests: its listener does not accept \"forward\"."
 
 const notReverse = "This address takes proxy requests only: its listener does not accept \"reverse\". Set it as the proxy of your program instead of opening it."
 
@@ -118,16 +121,20 @@ func (t *turn) absolute(scheme, rest string) *refusal {
 }
 
 // inside is the authority of a request inside a CONNECT. The host it names stands when it is the
-// CONNECT's; another one does not lead elsewhere: the client chose its target by CONNECT.
-func (c *client) inside(named string) string {
+// CONNECT's; another one does not lead elsewhere: the client chose its target by CONNECT. Who looks names
+// up by itself chose an address, which is to be dialled, and says the name only here.
+func (c *client) inside(named string) (authority, dial string) {
 	host, port := flow.SplitAuthority(c.via)
-	if h, p := flow.SplitAuthority(named); plainHost(h) == plainHost(host) && p == port {
-		return named
+	if isAddress(host) {
+		dial = c.via
+	}
+	if h, p := flow.SplitAuthority(named); dial != "" && named != "" || plainHost(h) == plainHost(host) && p == port {
+		return named, dial
 	}
 	if defaultPort(c.scheme) == port {
-		return strings.TrimSuffix(c.via, ":"+port)
+		return strings.TrimSuffix(c.via, ":"+port), dial
 	}
-	return c.via
+	return c.via, dial
 }
 
 func defaultPort(scheme string) string {

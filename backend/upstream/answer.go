@@ -1,8 +1,11 @@
 package upstream
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"strconv"
+	"syscall"
 
 	"proxycache/backend/flow"
 	"proxycache/backend/http1"
@@ -91,6 +94,9 @@ func (k *call) Read(p []byte) (int, error) {
 		return 0, io.ErrClosedPipe
 	}
 	n, err := k.body.Read(p)
+	if err == io.EOF && k.answer.Length == http1.UntilClose && k.c.unclosed() { // RFC 9112 §9.8
+		err = errUnclosed
+	}
 	switch {
 	case err == io.EOF:
 		k.failed = io.EOF
@@ -98,11 +104,19 @@ func (k *call) Read(p []byte) (int, error) {
 			k.finish(true)
 		}
 	case err != nil:
-		k.failed = k.fail(k.doing("Reading the answer of %s"), err, false)
+		k.failed = k.fail(k.doing("Reading the answer of %s"), inTheMiddle(err), false)
 		k.p.lines.failed(k.t.site, k.failed)
 		err = k.failed
 	}
 	return n, err
+}
+
+// inTheMiddle is a reset as an end before the end: the answer had begun.
+func inTheMiddle(err error) error {
+	if errors.Is(err, syscall.ECONNRESET) {
+		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
+	}
+	return err
 }
 
 // Ready tells that some of the body came with the head.
@@ -127,7 +141,7 @@ func (k *call) endUpload() {
 		return
 	}
 	k.upload.stopped.Store(true)
-	if !k.upload.running() {
+	if !k.upload.running() && (k.upload.err == nil || k.upload.withheld) {
 		k.x.Timing.Sent = k.upload.sent
 	}
 }

@@ -67,7 +67,7 @@ func (k *call) Release() {
 
 func newCall(p *Pool, x *flow.Exchange, t *target) *call {
 	k, _ := spent.Get().(*call)
-	k.p, k.x, k.t, k.absolute = p, x, t, p.absolute(t) && !asksUpgrade(x.Request)
+	k.p, k.x, k.t, k.absolute = p, x, t, p.asksProxy(x, t)
 	x.Own(k)
 	if x.Request.Body != flow.NoBody && x.Request.ContentLength != 0 {
 		k.length = x.Request.ContentLength
@@ -225,8 +225,8 @@ func (k *call) write() (sent int, err error) {
 		}
 		return 0, nil
 	}
-	if k.c.facts.Reused && !k.c.quiet() {
-		return 0, io.EOF
+	if err := k.c.unasked(); err != nil {
+		return 0, err
 	}
 	if n, err := k.c.Write(*k.out); err != nil {
 		return n, err
@@ -242,6 +242,25 @@ func (k *call) write() (sent int, err error) {
 		return len(*k.out), k.c.SetReadDeadline(time.Now().Add(limit))
 	}
 	return len(*k.out), nil
+}
+
+// unasked is what is wrong with a connection on which something came that nobody asked for: it would be
+// taken for the answer. A new one that has TLS cannot be told: what waits may be session tickets.
+func (c *conn) unasked() error {
+	early, behind := c.Conn.(*begun)
+	switch {
+	case c.facts.Reused && c.quiet():
+		return nil
+	case c.facts.Reused:
+		return io.EOF
+	case behind && len(early.ahead) > 0: // the proxy's answer
+	case !c.clear || c.quiet():
+		return nil
+	}
+	if _, err := c.reader.Peek(1); err != nil {
+		return err // its end
+	}
+	return &http1.Error{Status: 502, Reason: "it speaks before it is asked"}
 }
 
 // read waits for the final head; interim ones go to the client at once.

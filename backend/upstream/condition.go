@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"proxycache/backend/problem"
 )
 
 // State is how a target stands, in one word.
@@ -79,6 +81,7 @@ func (b *balance) settle(t *target) {
 	c := &t.condition
 	was := c.state
 	state, reason := t.now()
+	reason = problem.Printable(reason) // much of it is the target's own words
 	if state == Healthy && reason == "" {
 		reason = recovered[was]
 	}

@@ -21,6 +21,7 @@ type conn struct {
 	socket   net.Conn // below TLS
 	plain    *socket.Conn
 	paced    *paced // the socket, as it is written to
+	held     *held  // below TLS; nil in the clear
 	clear    bool   // there is no TLS: plain is what is read and written
 	site     *site  // where it leads
 	lines    *lines // where it is kept between exchanges
@@ -44,7 +45,7 @@ type conn struct {
 }
 
 func newConn(d *dialled, s *site, l *lines) *conn {
-	c := &conn{Conn: d.conn, socket: d.socket, plain: d.paced.plain, paced: d.paced, clear: d.conn == d.socket, site: s, lines: l, facts: d.facts, counted: true, ip: ipOf(d.socket)}
+	c := &conn{Conn: d.conn, socket: d.socket, plain: d.paced.plain, paced: d.paced, held: d.held, clear: d.conn == d.socket, site: s, lines: l, facts: d.facts, counted: true, ip: ipOf(d.socket)}
 	c.answers = l.opened(s)
 	c.reader = http1.NewReader((*hearing)(c), http1.Limits{})
 	c.aborted = c.abort
@@ -65,6 +66,10 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	return c.Conn.Write(p)
 }
+
+// unclosed tells that TLS has ended with the connection below, and not by close_notify: crypto/tls calls both
+// io.EOF where no record is cut. Anybody on the way can end a connection.
+func (c *conn) unclosed() bool { return c.held != nil && c.held.hasEnded() }
 
 // abort closes the connection without a word: running reads and writes fail. Below TLS, so that no
 // close_notify makes a request that was cut short look complete.

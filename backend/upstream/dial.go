@@ -54,6 +54,24 @@ func (p *Pool) dialUntil(ctx context.Context, x *flow.Exchange, t *target, offer
 	return d, nil
 }
 
+// chosen is the target that the client of x chose. In a tunnel to an address it is that address, which is held
+// to the name by which the client began TLS. Connections of one name are then none of another.
+func chosen(x *flow.Exchange) *target {
+	r := x.Request
+	t := &target{origin: originOf(r.Scheme, r.Authority), field: r.Authority}
+	if r.Dial != "" {
+		if at := originOf(r.Scheme, r.Dial); at != t.origin {
+			t.origin, t.field = at, r.Dial
+		}
+		if s := x.ClientConn.TLS; s != nil && r.Scheme == "https" {
+			t.name = strings.ToLower(s.SNI)
+		}
+	}
+	t.address = t.origin.address()
+	t.shown = t.address
+	return t
+}
+
 // reach opens a connection that leads to t: straight, by a socket of this machine, or through the proxy.
 func (p *Pool) reach(ctx context.Context, x *flow.Exchange, t *target) (*dialled, error) {
 	if t.scheme == "unix" {

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -109,6 +110,8 @@ func (p *Pool) notConnected(x *flow.Exchange, t *target, err error) error {
 		return problem.Wrap(problem.Refused, err, "%s: there is no such socket. %s", doing, p.advice("Start the server or change the target", "Start the server"))
 	case errors.Is(err, fs.ErrPermission) && t.scheme == "unix":
 		return problem.Wrap(problem.Unreachable, err, "%s: this user may not open it. Change the permissions of the socket, or run the server as the same user.", doing)
+	case wantsCertificate(err):
+		return p.notAdmitted(doing, err)
 	case isUnreachable(err):
 		return problem.Wrap(problem.Unreachable, err, "%s: this machine has no way to it. Check its network. %s", doing, p.advice("Or change the target", "Or check the address"))
 	}
@@ -148,10 +151,40 @@ func (p *Pool) notSecured(x *flow.Exchange, t *target, facts *flow.TLS, err erro
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return problem.Wrap(problem.TLSFailed, err, "%s: the server does not speak TLS on this port. %s", doing, p.advice("Write http:// in the target", "Ask with http:// or for another port"))
 	}
+	if wantsCertificate(err) {
+		return p.notAdmitted(doing, err)
+	}
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 		return problem.Wrap(problem.TLSFailed, err, "%s: the server closed the connection during the handshake. %s", doing, p.advice("See its log, and check sni and the target", "See its log"))
 	}
 	return problem.Wrap(problem.TLSFailed, err, "%s: %s. %s", doing, strings.TrimPrefix(rootOf(err).Error(), "tls: "), p.advice("See the server's log, and check sni and the target", "See the server's log"))
+}
+
+// refusals are the alerts by which servers say that they got no certificate of their client, or none that
+// they take (RFC 8446 §6.2), in the words of crypto/tls.
+var refusals = []string{
+	"tls: certificate required", "tls: bad certificate", "tls: unsupported certificate", "tls: revoked certificate",
+	"tls: expired certificate", "tls: unknown certificate", "tls: unknown certificate authority",
+}
+
+// wantsCertificate tells of such an alert. With TLS 1.3 it comes when we are through with the handshake
+// (RFC 8446 §4.4.2.4), in place of the answer.
+func wantsCertificate(err error) bool { return slices.Contains(refusals, alertOf(err)) }
+
+// alertOf is the alert by which the server ended TLS, or "".
+func alertOf(err error) string {
+	if alert, ok := errors.AsType[*net.OpError](err); ok && alert.Op == "remote error" {
+		return alert.Err.Error()
+	}
+	return ""
+}
+
+// notAdmitted is what to do about that.
+func (p *Pool) notAdmitted(doing string, err error) *problem.Problem {
+	if p.settings.ClientCert == "" {
+		return problem.Wrap(problem.TLSFailed, err, "%s: the server wants a certificate of its client, and there is none. Name the file with one as client_cert in %s.", doing, p.section())
+	}
+	return problem.Wrap(problem.TLSFailed, err, "%s: the server does not take the certificate of its client. Name one that it takes as client_cert in %s, or see the server's log.", doing, p.section())
 }
 
 // whyNotTrusted says what is wrong with a certificate and what can be done.
@@ -196,9 +229,16 @@ func holders(c x509.Certificate) string {
 	return strings.Join(names, ", ")
 }
 
+// errUnclosed is the end of an answer that lasts as long as its connection, where TLS has had none.
+var errUnclosed = fmt.Errorf("the connection ended without close_notify: %w", io.ErrUnexpectedEOF)
+
 // broken is why an exchange that was begun did not get its response. doing names the moment.
 func (p *Pool) broken(t *target, doing string, err error) *problem.Problem {
-	log := "See its log."
+	who, log := "the server", "See its log."
+	if p.absolute(t) { // then it is the proxy that answers, or does not
+		doing += " through the proxy " + p.proxy.shown
+		who, log = "the proxy", fmt.Sprintf("See its log, and check proxy in %s.", p.section())
+	}
 	if given, ok := errors.AsType[*problem.Problem](err); ok {
 		return given
 	}
@@ -212,14 +252,26 @@ func (p *Pool) broken(t *target, doing string, err error) *problem.Problem {
 	if errors.Is(err, errStalled) {
 		return problem.Wrap(problem.ReadTimeout, err, "Sending the request to %s: it has taken nothing of it for %s. See what it is busy with.", t.address, p.lines.patience)
 	}
+	if passedOver(err) {
+		return problem.Wrap(problem.Terminated, err, "%s: %s said GOAWAY and did not process the request. Send it again. %s", doing, who, log)
+	}
+	if errors.Is(err, syscall.ETIMEDOUT) { // of the connection, not of a wait of ours
+		return problem.Wrap(problem.Terminated, err, "%s: %s has gone without a word: it acknowledges nothing any more. Check that it runs, and the network in between.", doing, who)
+	}
 	if isTimeout(err) {
 		return problem.Wrap(problem.ReadTimeout, err, "%s: it did not begin to answer within %s. See what it is busy with, or raise response_timeout in %s.", doing, p.settings.ResponseTimeout, p.section())
 	}
+	if wantsCertificate(err) {
+		return p.notAdmitted(doing, err)
+	}
+	if errors.Is(err, errUnclosed) {
+		return problem.Wrap(problem.Terminated, err, "%s: %s closed the connection without saying so by TLS (close_notify), and the answer has no length: nobody can tell whether it is complete (RFC 9112 §9.8). %s", doing, who, log)
+	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return problem.Wrap(problem.Terminated, err, "%s: the server closed the connection in the middle of it. %s", doing, log)
+		return problem.Wrap(problem.Terminated, err, "%s: %s closed the connection in the middle of it. %s", doing, who, log)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-		return problem.Wrap(problem.Terminated, err, "%s: the server closed the connection without an answer. %s", doing, log)
+		return problem.Wrap(problem.Terminated, err, "%s: %s closed the connection without an answer. %s", doing, who, log)
 	}
 	return problem.Wrap(problem.Terminated, err, "%s: %v. %s", doing, rootOf(err), log)
 }

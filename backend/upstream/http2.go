@@ -2,11 +2,15 @@ package upstream
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"proxycache/backend/flow"
@@ -38,10 +42,21 @@ type place struct {
 	reused bool
 }
 
-// pings find out that a peer has gone without a word.
+// pings find out that a peer has gone without a word, which TCP does before them: see noticeGone. A server of
+// gRPC ends a connection that is pinged more often than every five minutes, or two hours without a stream.
 const (
-	pingAfter = 30 * time.Second
+	pingAfter = 6 * time.Minute
 	pingWait  = 15 * time.Second
+)
+
+const (
+	// receiveWindow is what a target may send of one answer before its client takes it: so much of each answer
+	// is held for a client that takes nothing. The window of the connection, a gigabyte, is net/http's own:
+	// those that are held up do not close it for the others.
+	receiveWindow = 256 << 10
+	// headMost is what net/http reads of a head. One that has more, or one field of it, ends the connection with
+	// all that others have on it, so what is beyond our own limit is refused by us: see malformed.
+	headMost = 1 << 20
 )
 
 // settling is how long a new connection is waited for until it says how many streams it takes. The exchange
@@ -54,8 +69,11 @@ type held struct {
 
 	mu     sync.Mutex
 	began  string // what was read first
+	fin    bool   // the peer has ended its side
 	closed bool
 	ended  func()
+
+	refusal error // of our certificate, which net/http would keep to itself
 }
 
 const http1Began = "HTTP/1."
@@ -66,8 +84,37 @@ func (h *held) Read(p []byte) (int, error) {
 	if missing := len(http1Began) - len(h.began); missing > 0 {
 		h.began += string(p[:min(n, missing)])
 	}
+	h.fin = h.fin || err == io.EOF
 	h.mu.Unlock()
 	return n, err
+}
+
+// note keeps what is told of our certificate.
+func (h *held) note(err error) {
+	if !wantsCertificate(err) {
+		return
+	}
+	h.mu.Lock()
+	h.refusal = err
+	h.mu.Unlock()
+}
+
+// why is what net/http makes of the end of a connection, with what it leaves out.
+func (h *held) why(err error) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.refusal != nil {
+		return fmt.Errorf("%w: %w", h.refusal, err)
+	}
+	return err
+}
+
+// hasEnded tells that the peer has ended its side. Where TLS above had its own end before, close_notify, it
+// has not looked for that.
+func (h *held) hasEnded() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.fin
 }
 
 // isHTTP1 tells that an answer of HTTP/1 came where HTTP/2 was spoken.
@@ -113,11 +160,14 @@ type framed struct {
 	read   int             // bytes, until it is settled
 	over   context.Context // net/http knows the first SETTINGS, or nothing comes any more
 	settle context.CancelFunc
+	heard  context.Context // all that the peer has said: nothing comes any more
+	deaf   context.CancelFunc
 }
 
 func newFramed(d *dialled) *framed {
 	f := &framed{Conn: d.conn, held: d.held}
 	f.over, f.settle = context.WithCancel(context.Background())
+	f.heard, f.deaf = context.WithCancel(context.Background())
 	return f
 }
 
@@ -130,18 +180,39 @@ const (
 // more only then. One goroutine reads.
 func (f *framed) Read(p []byte) (int, error) {
 	if f.over.Err() != nil {
-		return f.Conn.Read(p)
+		return f.hear(p)
 	}
 	if b := f.began; len(b) == frameLength && f.read >= frameHead+(int(b[0])<<16|int(b[1])<<8|int(b[2])) {
 		f.settle()
 	}
-	n, err := f.Conn.Read(p)
+	n, err := f.hear(p)
 	f.read += n
 	f.began = append(f.began, p[:min(n, frameLength-len(f.began))]...)
 	return n, err
 }
 
-// lastWord is how long a peer that takes nothing may hold up the last word of TLS.
+func (f *framed) hear(p []byte) (int, error) {
+	n, err := f.Conn.Read(p)
+	if err != nil {
+		f.held.note(err)
+		f.deaf()
+	}
+	return n, err
+}
+
+// Write lets what the peer said before it went be heard first, else why it went is never known.
+func (f *framed) Write(p []byte) (int, error) {
+	n, err := f.Conn.Write(p)
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		select {
+		case <-f.heard.Done():
+		case <-time.After(lastWord):
+		}
+	}
+	return n, err
+}
+
+// lastWord is how long a peer that takes nothing may hold up the last word of TLS, and its own be waited for.
 const lastWord = 250 * time.Millisecond
 
 func (f *framed) Close() error {
@@ -155,23 +226,25 @@ func (f *framed) Close() error {
 func newShared(ctx context.Context, d *dialled, s *site, l *lines) (*shared, error) {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
+	noticeGone(d.socket)
 	f := newFramed(d)
 	transport := &http.Transport{ // it opens one connection: the one that is there
 		DialContext:            func(context.Context, string, string) (net.Conn, error) { return f, nil },
 		Protocols:              &protocols,
 		DisableCompression:     true,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingWait},
-		MaxResponseHeaderBytes: int64(http1.DefaultLimits.Head),
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingWait, MaxReceiveBufferPerStream: receiveWindow},
+		MaxResponseHeaderBytes: headMost,
+		ExpectContinueTimeout:  continueTimeout,
 	}
 	made, err := transport.NewClientConn(ctx, "http", s.origin.address()) // it need not know of the TLS below
 	if err != nil {
-		return nil, err
+		return nil, d.held.why(err)
 	}
 	h := &shared{conn: made, site: s, lines: l, held: d.held, settled: f.over, facts: d.facts, ip: ipOf(d.socket), made: time.Now(), used: time.Now(), waiting: 1}
 	h.sending.patience = l.patience
 	if err := made.Err(); err != nil {
 		h.close()
-		return nil, err
+		return nil, d.held.why(err)
 	}
 	made.SetStateHook(h.changed)
 	l.opened(s)
@@ -192,8 +265,8 @@ func (s *shared) changed(c *http.ClientConn) {
 // reserve takes a place for one exchange; false when there is none. The places are counted here: those that
 // net/http reserves hold up the exchange that is about to use one of them when the limit turns out lower
 // (Reserve, awaitOpenSlotForStreamLocked), for good.
-func (s *shared) reserve() bool {
-	if !s.settles() {
+func (s *shared) reserve(ctx context.Context) bool {
+	if !s.settles(ctx) {
 		return false
 	}
 	s.mu.Lock()
@@ -206,8 +279,9 @@ func (s *shared) reserve() bool {
 	return true
 }
 
-// settles waits until the peer has said how many streams it takes; false when it takes too long.
-func (s *shared) settles() bool {
+// settles waits until the peer has said how many streams it takes; false when it takes too long, or longer
+// than ctx.
+func (s *shared) settles(ctx context.Context) bool {
 	if s.settled.Err() != nil {
 		return true
 	}
@@ -216,6 +290,8 @@ func (s *shared) settles() bool {
 	select {
 	case <-s.settled.Done():
 		return true
+	case <-ctx.Done():
+		return false
 	case <-timer.C:
 		return s.settled.Err() != nil
 	}
@@ -283,9 +359,12 @@ func (l *place) send(k *call) (*flow.Response, error) {
 	answer, err := l.conn.RoundTrip(s.request())
 	s.goOn()
 	s.begin()
+	if tooLarge(err) {
+		return s.refuse(), nil
+	}
 	k.x.Sent = k.x.Sent || err == nil || !unsent(err)
 	if err != nil {
-		return nil, s.failed(k.doing("Waiting for the answer of %s"), err)
+		return nil, s.failed(k.doing("Waiting for the answer of %s"), l.held.why(err))
 	}
 	if bad := malformed(answer); bad != nil {
 		s.answer = answer

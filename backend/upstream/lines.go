@@ -168,12 +168,12 @@ func (l *lines) expired() (conns []*conn, unused []*shared) {
 }
 
 // share is an HTTP/2 connection to s that has room for one more exchange, with that room reserved.
-func (l *lines) share(s *site) *shared {
+func (l *lines) share(ctx context.Context, s *site) *shared {
 	l.mu.Lock()
 	list := s.shared
 	l.mu.Unlock()
 	for _, h := range list {
-		if h.reserve() {
+		if h.reserve(ctx) {
 			l.mu.Lock()
 			s.reused++
 			if s.names != nil {

@@ -17,12 +17,9 @@ const (
 
 // line finds an idle connection to t for x, or opens one in the time that e has left.
 func (p *Pool) line(x *flow.Exchange, t *target, w wanted, e *effort) (line, error) {
-	n := need{fresh: w == onlyNew}
-	if asksUpgrade(x.Request) && t.scheme != "h2c" {
-		n = need{fresh: n.fresh || p.absolute(t), http1: true}
-	}
+	n := need{fresh: w == onlyNew || p.setsApart(x, t), http1: asksUpgrade(x.Request) && t.scheme != "h2c"}
 	if !n.fresh {
-		if l := p.waiting(t, n); l != nil {
+		if l := p.waiting(x.Context(), t, n); l != nil {
 			return l, nil
 		}
 	}
@@ -46,9 +43,9 @@ func (p *Pool) line(x *flow.Exchange, t *target, w wanted, e *effort) (line, err
 }
 
 // waiting is a connection that is open already.
-func (p *Pool) waiting(t *target, n need) line {
+func (p *Pool) waiting(ctx context.Context, t *target, n need) line {
 	if t.scheme != "http" && !n.http1 {
-		if s := p.lines.share(t.site); s != nil {
+		if s := p.lines.share(ctx, t.site); s != nil {
 			return &place{s, true}
 		}
 	}
@@ -81,7 +78,7 @@ func (p *Pool) fresh(x *flow.Exchange, t *target, n need, within time.Duration) 
 			return nil, false, p.cutShort(t, within, p.notConnected(x, t, ctx.Err()))
 		}
 		defer leave()
-		if s := p.lines.share(t.site); s != nil {
+		if s := p.lines.share(ctx, t.site); s != nil {
 			return &place{s, true}, false, nil
 		}
 	}
@@ -104,7 +101,7 @@ func (p *Pool) openLine(ctx context.Context, x *flow.Exchange, t *target, n need
 	}
 	if d.spoken != protocol2 {
 		c := newConn(d, t.site, &p.lines)
-		c.once = n.http1 && p.absolute(t)
+		c.once = p.setsApart(x, t)
 		return c, nil
 	}
 	s, err := newShared(x.Context(), d, t.site, &p.lines)

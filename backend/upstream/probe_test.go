@@ -129,10 +129,15 @@ func TestAFieldOfACheckThatIsRefusedIsToldWhatToDo(t *testing.T) {
 }
 
 func TestAnHTTPCheckGoesThroughTheProxyOfThePool(t *testing.T) {
-	r := &relay{password: "me:p@ss"}
+	r := &relay{password: "me:p@ss", names: map[string]string{"app.test:81": serve(t, answering)}}
 	proxy := "http://me:p%40ss@" + serve(t, r.http)
-	if got := asked(t, "http://app.test:81/base", func(s *Settings) { s.Proxy = proxy }, func(h *HealthCheck) { h.Path = "/up" }); got != "" {
-		t.Errorf("it says %q", got)
+	for _, host := range []string{"preserve", "upstream"} {
+		if got := asked(t, "http://app.test:81/base", func(s *Settings) { s.Proxy, s.Host = proxy, host }, func(h *HealthCheck) { h.Path = "/up" }); got != "" {
+			t.Errorf("with host = %q it says %q", host, got)
+		}
+	}
+	if got := r.asked(); len(got) != 2 || !strings.HasPrefix(got[0], "CONNECT app.test:81 ") || !strings.HasPrefix(got[1], "GET http://app.test:81/base/up ") {
+		t.Errorf("the proxy was asked %q", got)
 	}
 }
 

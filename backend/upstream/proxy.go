@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"proxycache/backend/flow"
 )
 
 // proxy is what a pool reaches its targets through: by CONNECT, by SOCKS5, or, plain HTTP by an HTTP
@@ -112,7 +114,19 @@ func (p *Pool) proxied(o origin) bool {
 }
 
 // absolute tells whether requests to t are given to the proxy in the absolute form, not sent through
-// it. An upgrade is sent through it.
+// it, as a rule. Only what names t in Host, too, can be asked for so (RFC 9112 §3.2.2).
 func (p *Pool) absolute(t *target) bool {
-	return t.scheme == "http" && p.proxy != nil && p.proxy.scheme != "socks5" && p.proxied(t.origin)
+	return t.scheme == "http" && p.proxy != nil && p.proxy.scheme != "socks5" && p.proxied(t.origin) &&
+		(p.forward || p.host == "upstream" || p.host == t.field)
+}
+
+// asksProxy tells whether x is given to the proxy in the absolute form. An upgrade is sent through it, and
+// so is what is told another Host than leads to t.
+func (p *Pool) asksProxy(x *flow.Exchange, t *target) bool {
+	return p.absolute(t) && !asksUpgrade(x.Request) && p.hostFor(x, t) == t.field && originOf(t.scheme, t.field) == t.origin
+}
+
+// setsApart tells whether x needs a tunnel where connections that are kept are none.
+func (p *Pool) setsApart(x *flow.Exchange, t *target) bool {
+	return p.absolute(t) && !p.asksProxy(x, t)
 }

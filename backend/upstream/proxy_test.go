@@ -134,6 +134,7 @@ func TestPlainRequestsAreGivenToAnHTTPProxyWhole(t *testing.T) {
 	r := &relay{password: "me:p@ss"}
 	address := serve(t, r.http)
 	s := through(t, "http://me:p%40ss@"+address, "http://app.test:81/base")
+	s.Host = "upstream"
 	p := open(t, s, Options{})
 	for i := range 2 {
 		x := ask(t, "GET", "/a?b", "Proxy-Authorization: Basic bWluZQ==")
@@ -147,7 +148,7 @@ func TestPlainRequestsAreGivenToAnHTTPProxyWhole(t *testing.T) {
 			t.Errorf("the proxy is told as %q", told)
 		}
 	}
-	if got := r.asked()[0]; strings.Count(got, "Proxy-Authorization") != 1 || !strings.Contains(got, "\r\nHost: shop.localhost\r\n") {
+	if got := r.asked()[0]; strings.Count(got, "Proxy-Authorization") != 1 || !strings.Contains(got, "\r\nHost: app.test:81\r\n") {
 		t.Errorf("the proxy heard %q", got)
 	}
 	x := ask(t, "OPTIONS", "/")
@@ -218,7 +219,9 @@ func TestEverythingElseGoesThroughATunnel(t *testing.T) {
 func TestADeclinedUpgradeIsNotTakenForAProxy(t *testing.T) {
 	app := serve(t, answering)
 	r := &relay{names: map[string]string{"app.test:80": app}}
-	p := open(t, through(t, "http://"+serve(t, r.http), "http://app.test"), Options{})
+	s := through(t, "http://"+serve(t, r.http), "http://app.test")
+	s.Host = "upstream"
+	p := open(t, s, Options{})
 	if body := read(t, send(t, p, ask(t, "GET", "/", "Connection: Upgrade", "Upgrade: x"))); !strings.HasPrefix(body, "GET / HTTP/1.1\r\n") {
 		t.Errorf("through the tunnel came %q", body)
 	}
@@ -244,7 +247,7 @@ func TestAProxyByTLS(t *testing.T) {
 	if body := get(t, open(t, s, Options{}), "/"); body != "HTTP/2.0" {
 		t.Errorf("TLS in TLS is answered %q", body)
 	}
-	s.Targets = []Target{{URL: "http://plain.test", Weight: 1}}
+	s.Targets, s.Host = []Target{{URL: "http://plain.test", Weight: 1}}, "upstream"
 	p := open(t, s, Options{})
 	for range 2 {
 		if body := get(t, p, "/"); body != "absolute http://plain.test/" {
@@ -276,26 +279,44 @@ func TestWhatAProxyRefuses(t *testing.T) {
 		{"http://x:y@" + asks, "https://app.test", problem.Refused, "does not accept the name and password"},
 		{"socks5://" + asksSocks, "http://app.test", problem.Refused, "the proxy asks for a password"},
 		{"socks5://x:y@" + asksSocks, "http://app.test", problem.Refused, "does not accept the name and password"},
-		{"socks5://" + serve(t, (&relay{}).socks), "http://nobody.test", problem.Refused, "host unreachable"},
+		{"socks5://" + serve(t, (&relay{}).socks), "http://nobody.test", problem.Refused, ": host unreachable. "},
 		{"http://" + saying("HTTP/1.1 403 Not here\r\nContent-Length: 0\r\n\r\n"), "https://app.test", problem.Refused, "it answered 403 Not here"},
 		{"http://" + saying(""), "https://app.test", problem.Terminated, "closed the connection"},
 		{"http://" + saying("SSH-2.0-x\r\n\r\n"), "https://app.test", problem.BadResponse, "HTTP proxy"},
-		{"http://" + nowhere(t), "http://app.test", problem.Refused, "Through the proxy http://127.0.0.1"},
+		{"http://" + nowhere(t), "http://app.test", problem.Refused, "Connecting to the proxy http://127.0.0.1"},
+		{"socks5://" + nowhere(t), "https://app.test", problem.Refused, "nothing listens there"},
+		{"http://nowhere.invalid:3128", "https://app.test", problem.DNS, "Finding the address of the proxy http://nowhere.invalid:3128: there is no such name"},
 	}
 	for _, c := range cases {
-		p := open(t, through(t, c.proxy, c.url), Options{})
+		s := through(t, c.proxy, c.url)
+		s.Host = "upstream"
+		p := open(t, s, Options{Resolver: named{}})
 		got := refused(t, p, ask(t, "GET", "/"), c.kind)
-		if !strings.Contains(got, c.why) || strings.Contains(got, "x:y") {
+		if !strings.Contains(got, c.why) || strings.Contains(got, "x:y") || strings.Contains(got, "the target") || !strings.Contains(got, "proxy in [upstreams.shop]") {
 			t.Errorf("%s by %s: %q, want %q in it", c.url, c.proxy, got, c.why)
 		}
 		if u := p.Stats(); u.Open != 0 || u.Faults == (Faults{}) {
 			t.Errorf("%s by %s: the figures are %+v", c.url, c.proxy, u.Usage)
 		}
 	}
+	tunnelled := open(t, through(t, "http://"+saying("HTTP/1.1 403 Not here\r\nContent-Length: 0\r\n\r\n"), "http://app.test"), Options{})
+	if got := refused(t, tunnelled, ask(t, "GET", "/"), problem.Refused); !strings.Contains(got, "it answered 403 Not here") || !strings.Contains(got, "host = \"upstream\"") {
+		t.Errorf("a proxy that opens no tunnel: %q", got)
+	}
+	for text, why := range map[string]string{"": " closed the connection without an answer", "HTTP/1.1 200 OK\r\nConte": " closed the connection in the middle of it"} {
+		s := through(t, "http://"+saying(text), "http://app.test")
+		s.Host = "upstream" // in the absolute form
+		got := refused(t, open(t, s, Options{}), ask(t, "GET", "/"), problem.Terminated)
+		if want := "app.test:80 through the proxy " + s.Proxy + ": the proxy" + why; !strings.Contains(got, want) || !strings.Contains(got, "proxy in [upstreams.shop]") {
+			t.Errorf("in the absolute form: %q, want %q in it", got, want)
+		}
+	}
 	slow := settings("https://app.test")
 	slow.Proxy = "http://" + serve(t, func(p *peer) { p.rest() })
 	slow.ConnectTimeout = 50e6
-	refused(t, open(t, slow, Options{}), ask(t, "GET", "/"), problem.Timeout)
+	if got := refused(t, open(t, slow, Options{}), ask(t, "GET", "/"), problem.Timeout); !strings.Contains(got, "see proxy in [upstreams.shop]") {
+		t.Errorf("a proxy that says nothing: %q", got)
+	}
 	slow.ConnectTimeout = 60e9
 	ctx, cancel := context.WithCancel(t.Context())
 	slow.Proxy = "http://" + serve(t, func(p *peer) {
@@ -320,7 +341,7 @@ func TestWhatIsReachedWithoutTheProxy(t *testing.T) {
 		{"*.localhost", "http://localhost:" + port, false}, {"10.0.0.0/8", "http://" + origin, false}, {"alhost", "http://localhost:" + port, false},
 	} {
 		s := through(t, "http://"+serve(t, (&relay{}).http), c.url)
-		s.NoProxy = []string{c.entry}
+		s.Host, s.NoProxy = "upstream", []string{c.entry}
 		body := get(t, open(t, s, Options{}), "/")
 		if direct := strings.HasPrefix(body, "GET / "); direct != c.direct {
 			t.Errorf("%s with %s: direct %v", c.url, c.entry, direct)
@@ -371,6 +392,122 @@ func TestWhatIsRefusedIsRefusedThroughAProxy(t *testing.T) {
 	_ = read(t, send(t, p, askIn(t.Context(), flow.Forward, "GET", fmt.Sprintf("http://app.test:%d/", port))))
 	itself := openForward(t, func(f *Forward) { f.Proxy = fmt.Sprintf("http://127.0.0.1:%d", port) }, Options{Refuse: refuse})
 	refused(t, itself, askIn(t.Context(), flow.Forward, "GET", "http://app.test/"), problem.Forbidden)
+}
+
+// resolved is a proxy on this machine under a name, and its port.
+func resolved(t *testing.T, names named, do func(*peer)) string {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(serve(t, do))
+	names["gate.test"] = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	return "gate.test:" + port
+}
+
+func TestAProxyOfThisMachineIsKnownByItsAddress(t *testing.T) {
+	const port = 4711
+	refuse := func(a netip.AddrPort) bool { return a.Port() == port && a.Addr().IsLoopback() }
+	names := named{"turned.test": {netip.MustParseAddr("127.0.0.1")}}
+	gate := resolved(t, names, func(p *peer) { p.t.Errorf("it was asked %q", p.head()) })
+	for _, scheme := range []string{"http", "socks5"} {
+		p := openForward(t, func(f *Forward) { f.Proxy = scheme + "://" + gate }, Options{Refuse: refuse, Resolver: names})
+		refused(t, p, askIn(t.Context(), flow.Forward, "GET", fmt.Sprintf("http://turned.test:%d/", port)), problem.Forbidden)
+	}
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, own := range all {
+		if n, err := netip.ParsePrefix(own.String()); err == nil && !OwnAddress(n.Addr()) {
+			t.Errorf("%s is not known", own)
+		}
+	}
+	for text, want := range map[string]bool{"127.0.0.2": true, "::1": true, "::ffff:127.0.0.1": true, "0.0.0.0": true, "192.0.2.1": false, "2001:db8::1": false} {
+		if OwnAddress(netip.MustParseAddr(text)) != want {
+			t.Errorf("%s: not %v", text, want)
+		}
+	}
+}
+
+func TestOurOwnListenerIsNoSOCKSProxy(t *testing.T) {
+	names := named{}
+	gate := resolved(t, names, func(p *peer) { p.t.Errorf("it was asked %q", p.rest()) })
+	_, port, _ := net.SplitHostPort(gate)
+	o := Options{Resolver: names, Listens: func(a netip.AddrPort) bool { return a.String() == "127.0.0.1:"+port }}
+	p := openForward(t, func(f *Forward) { f.Proxy = "socks5://" + gate }, o)
+	tunnel := flow.NewExchange(t.Context(), flow.Tunnel, &flow.Request{Method: "CONNECT", Authority: "ssh.test:22", Proto: "HTTP/1.1", Body: flow.NoBody})
+	if got := refused(t, p, tunnel, problem.Loop); !strings.Contains(got, "socks5://"+gate) || !strings.Contains(got, "[forward]") {
+		t.Errorf("told %q", got)
+	}
+	refused(t, p, askIn(t.Context(), flow.Forward, "GET", "http://app.test/"), problem.Loop)
+}
+
+func TestACONNECTToAProxyBearsVia(t *testing.T) {
+	r := &relay{names: map[string]string{"ssh.test:22": serve(t, func(*peer) {}), "app.test:80": serve(t, answering)}}
+	proxy := "http://" + serve(t, r.http)
+	forward := openForward(t, func(f *Forward) { f.Proxy = proxy }, Options{})
+	connect := func(via ...string) *flow.Exchange {
+		q := &flow.Request{Method: "CONNECT", Authority: "ssh.test:22", Proto: "HTTP/1.1", Body: flow.NoBody}
+		for _, v := range via {
+			q.Header.Add("Via", v)
+		}
+		return flow.NewExchange(t.Context(), flow.Tunnel, q)
+	}
+	_ = send(t, forward, connect("1.0 first", "HTTP/2 second")).Upgraded.Close()
+	head := r.asked()[0]
+	if !strings.Contains(head, "\r\nVia: 1.0 first\r\nVia: HTTP/2 second\r\nVia: 1.1 "+forward.pseudonym+"\r\n") {
+		t.Errorf("the proxy was asked %q", head)
+	}
+	if got := refused(t, forward, connect(forward.via), problem.Loop); !strings.Contains(got, "proxy in [forward]") { // as it comes back
+		t.Errorf("a loop is told as %q", got)
+	}
+	reverse := open(t, through(t, proxy, "http://app.test"), Options{})
+	x := ask(t, "GET", "/", "Via: 1.1 first")
+	x.Request.Proto = "HTTP/2.0"
+	_ = read(t, send(t, reverse, x))
+	if head := r.asked()[1]; !strings.Contains(head, "\r\nVia: 1.1 first\r\nVia: 2.0 "+reverse.pseudonym+"\r\n") {
+		t.Errorf("the proxy was asked %q", head)
+	}
+}
+
+func TestWhatIsToldAnotherHostGoesThroughATunnel(t *testing.T) {
+	app := serve(t, answering)
+	for _, c := range []struct {
+		host, want string
+		tunnels    int
+	}{
+		{"preserve", "Host: shop.localhost", 1}, {"other.test", "Host: other.test", 1},
+		{"upstream", "absolute http://app.test/", 0}, {"app.test", "absolute http://app.test/", 0},
+	} {
+		r := &relay{names: map[string]string{"app.test:80": app}}
+		s := through(t, "http://"+serve(t, r.http), "http://app.test")
+		s.Host = c.host
+		p := open(t, s, Options{})
+		for i := range 2 {
+			x := ask(t, "GET", "/")
+			if body := read(t, send(t, p, x)); !strings.Contains(body, c.want) || x.TargetConn.Reused != (i > 0) {
+				t.Errorf("host = %q is answered %q by %+v", c.host, body, x.TargetConn)
+			}
+		}
+		tunnels := 0
+		for _, asked := range r.asked() {
+			if strings.HasPrefix(asked, "CONNECT app.test:80 ") {
+				tunnels++
+			}
+		}
+		if tunnels != c.tunnels {
+			t.Errorf("host = %q asks %q", c.host, r.asked())
+		}
+	}
+}
+
+func TestAHostThatLeadsElsewhereGoesThroughATunnel(t *testing.T) {
+	p := openForward(t, func(f *Forward) { f.Proxy = "http://" + nowhere(t) }, Options{})
+	x := askIn(t.Context(), flow.Forward, "GET", "http://shop.test/")
+	for at, want := range map[string]bool{"shop.test": true, "10.0.0.1": false, "shop.test:81": false} {
+		to := &target{origin: originOf("http", at), field: "shop.test"}
+		if p.asksProxy(x, to) != want || p.setsApart(x, to) == want {
+			t.Errorf("to %s: not %v", at, want)
+		}
+	}
 }
 
 func TestAddressesInTheSpellingsOfOldSystems(t *testing.T) {

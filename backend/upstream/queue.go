@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -78,22 +79,22 @@ var errQueued = errors.New("the time in the queue is over")
 // await is the time in the queue.
 func (p *Pool) await(x *flow.Exchange, t *target, w *waiter) (grant, error) {
 	l, s := &p.lines, t.site
-	timer := time.NewTimer(time.Duration(p.settings.QueueTimeout))
-	defer timer.Stop()
+	ctx, cancel := context.WithTimeout(x.Context(), time.Duration(p.settings.QueueTimeout))
+	defer cancel()
 	for {
 		select {
 		case c := <-w.granted:
 			return l.checked(s, c), nil
 		case <-w.look:
-			if h := l.lookFor(s, w); h != nil {
+			if h := l.lookFor(ctx, s, w); h != nil {
 				l.leave(s, w)
 				return grant{shared: h}, nil
 			}
-		case <-x.Context().Done():
+		case <-ctx.Done():
 			l.leave(s, w)
-			return grant{}, p.cancelled(x, "Waiting for a connection to "+t.address)
-		case <-timer.C:
-			l.leave(s, w)
+			if x.Context().Err() != nil {
+				return grant{}, p.cancelled(x, "Waiting for a connection to "+t.address)
+			}
 			return grant{}, p.crowded(t, errQueued)
 		}
 	}
@@ -142,9 +143,9 @@ func (l *lines) standing(s *site, n need) func() {
 }
 
 // lookFor finds room for w on an HTTP/2 connection, or makes room where w cannot use one.
-func (l *lines) lookFor(s *site, w *waiter) *shared {
+func (l *lines) lookFor(ctx context.Context, s *site, w *waiter) *shared {
 	if !w.http1 {
-		return l.share(s)
+		return l.share(ctx, s)
 	}
 	l.mu.Lock()
 	unused := l.standing(s, w.need)

@@ -160,9 +160,18 @@ func TestAClientCertificateIsShownToWhoAsks(t *testing.T) {
 	s.CA = ours.file
 	for _, http2 := range []bool{true, false} {
 		s.HTTP2, s.ClientCert, s.ClientKey = http2, "", ""
-		_, err := open(t, s, Options{}).Send(ask(t, "GET", "/"))
-		if err == nil {
-			t.Error("without a certificate it is answered")
+		for version := range map[uint16]bool{tls.VersionTLS12: true, tls.VersionTLS13: true} {
+			origin.TLS.MaxVersion = version
+			got := refused(t, open(t, s, Options{}), ask(t, "GET", "/"), problem.TLSFailed)
+			if !strings.Contains(got, "wants a certificate") || !strings.Contains(got, "client_cert in [upstreams.shop]") {
+				t.Errorf("HTTP/2 %v, %s: without a certificate it says %q", http2, tls.VersionName(version), got)
+			}
+			s.ClientCert, s.ClientKey = writePair(t, newAuthority(t).leaf(t, -1, 1)) // whom the server does not trust
+			got = refused(t, open(t, s, Options{}), ask(t, "GET", "/"), problem.TLSFailed)
+			if !strings.Contains(got, "client_cert in [upstreams.shop]") {
+				t.Errorf("HTTP/2 %v, %s: with another's it says %q", http2, tls.VersionName(version), got)
+			}
+			s.ClientCert, s.ClientKey = "", ""
 		}
 		s.ClientCert, s.ClientKey = writePair(t, ours.leaf(t, -1, 1))
 		if body := get(t, open(t, s, Options{}), "/"); body != "leaf" {

@@ -2,15 +2,19 @@ package upstream
 
 import (
 	"context"
+	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+
+	"proxycache/backend/problem"
 )
 
 // refuseThrough keeps what must not be reached from being reached through a proxy, as far as it can be
 // known here: by its address in any spelling, and by a name, which the proxy looks up, where the proxy
-// runs on this machine and the port is one of those that are refused.
-func (p *Pool) refuseThrough(ctx context.Context, t *target) error {
+// runs on this machine and the port is one of those that are refused. addresses are the proxy's.
+func (p *Pool) refuseThrough(ctx context.Context, t *target, addresses []netip.AddrPort) error {
 	port, err := strconv.ParseUint(t.port, 10, 16)
 	if err != nil || port == 0 || t.host == "" {
 		return p.noAddress(t)
@@ -32,7 +36,7 @@ func (p *Pool) refuseThrough(ctx context.Context, t *target) error {
 		}
 		return nil
 	}
-	if local := isLocalhost(p.proxy.host) || isLoopback(p.proxy.host); !local || !refused(loopback) {
+	if !refused(loopback) || !slices.ContainsFunc(addresses, func(a netip.AddrPort) bool { return OwnAddress(a.Addr()) }) {
 		return nil
 	}
 	ips, err := p.resolver.LookupNetIP(ctx, "ip", host)
@@ -47,9 +51,27 @@ func (p *Pool) refuseThrough(ctx context.Context, t *target) error {
 	return nil
 }
 
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
+// refuseProxy refuses a proxy that is one of our own listeners, where what it is sent would come back to
+// it without end: SOCKS5 has no Via to tell that by.
+func (p *Pool) refuseProxy(addresses []netip.AddrPort) error {
+	if p.proxy.scheme == "socks5" && slices.ContainsFunc(addresses, p.listens) {
+		return problem.New(problem.Loop, "Connecting to the proxy %s: this is a listener of Proxycache itself. Name another program as proxy in %s, or none.", p.proxy.shown, p.section())
+	}
+	return nil
+}
+
+// OwnAddress tells the addresses of this machine. They may change while it runs; where they cannot be
+// known, every address may be one.
+func OwnAddress(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	if a.IsLoopback() || a.IsUnspecified() {
+		return true
+	}
+	all, err := net.InterfaceAddrs()
+	return err != nil || slices.ContainsFunc(all, func(own net.Addr) bool {
+		prefix, err := netip.ParsePrefix(own.String())
+		return err == nil && prefix.Addr().Unmap() == a
+	})
 }
 
 // anyAddress reads an address as systems do that take what inet_aton(3) takes: "127.1", "0x7f000001",

@@ -96,13 +96,24 @@ func (p *Pool) secure(ctx context.Context, x *flow.Exchange, t *target, d *diall
 	if p.sni != "" {
 		config.ServerName = p.sni
 	}
+	asked := false
+	if len(config.Certificates) == 0 {
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			asked = true
+			return new(tls.Certificate), nil // none
+		}
+	}
 	d.held = &held{Conn: d.below()}
 	conn := tls.Client(d.held, config)
 	x.Timing.TLSStart = x.Since()
 	err := conn.HandshakeContext(ctx)
 	x.Timing.TLSDone = x.Since()
 	facts := factsOf(conn.ConnectionState(), config.ServerName)
-	if err != nil {
+	switch {
+	case asked && alertOf(err) == "tls: handshake failure": // so it is said where there is no certificate_required (RFC 5246 §7.4.6)
+		x.TargetConn.TLS = facts
+		return p.notAdmitted("Connecting to "+t.address+" by TLS", err)
+	case err != nil:
 		return p.notSecured(x, t, facts, err)
 	}
 	d.conn, d.facts.TLS = conn, facts

@@ -25,7 +25,7 @@ type Settings struct {
 	PanicThreshold int           `toml:"panic_threshold" title:"Panic threshold" default:"50" min:"0" max:"100" unit:"%" help:"When fewer of the targets than this are healthy, and no backup is, health is ignored: the few would break under the load of all. 0 never ignores it: with no healthy target requests are answered 503."`
 	Health         []HealthCheck `toml:"health" title:"Health checks" max:"8" help:"What is asked of every target time and again; one that fails any of these gets no requests."`
 	Outlier        []Outlier     `toml:"outlier" title:"Outlier ejection" max:"1" help:"Targets whose answers to ordinary requests are bad are left out for a while."`
-	Host           string        `toml:"host" title:"Host field" default:"preserve" placeholder:"preserve" help:"What the server is told in Host: preserve is what the client asked for, upstream is the target's own name (development servers that refuse foreign hosts want it), anything else is sent as it stands."`
+	Host           string        `toml:"host" title:"Host field" default:"preserve" placeholder:"preserve" help:"What the server is told in Host: preserve is what the client asked for, upstream is the target's own name (development servers that refuse foreign hosts want it), anything else is sent as it stands. Through an HTTP proxy, http:// targets are asked for without a tunnel (CONNECT) only where this is upstream or the target's own name; some proxies open tunnels to port 443 alone."`
 	SNI            string        `toml:"sni" title:"TLS server name" placeholder:"shop.example" help:"The name that TLS asks for and that the certificate must bear; empty is the target's own."`
 	dialing
 }

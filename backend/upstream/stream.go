@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +18,8 @@ import (
 
 	"proxycache/backend/flow"
 	"proxycache/backend/http1"
+	"proxycache/backend/page"
+	"proxycache/backend/problem"
 )
 
 // stream is one exchange on a shared connection. It is the body of the response, too.
@@ -49,14 +50,7 @@ func newStream(k *call, l *place) *stream {
 	s := &stream{k: k, l: l, begun: k.x.Started, limit: k.p.settings.responseTimeout()}
 	s.ctx, s.cancel = context.WithCancelCause(k.x.Context())
 	if k.length != 0 {
-		s.feed = &feed{request: k.x.Request, from: k.x.Request.Body, left: k.length, giveUp: s.cancel}
-		switch {
-		case k.out != nil: // HTTP/1.1 was tried before, and read the beginning
-			s.feed.from = io.MultiReader(bytes.NewReader((*k.out)[k.head:]), k.x.Request.Body)
-			k.out = nil // the feed has it now
-		case len(k.ahead) > 0:
-			s.feed.from = io.MultiReader(bytes.NewReader(k.ahead), k.x.Request.Body)
-		}
+		s.feed = newFeed(k, s.cancel)
 	}
 	return s
 }
@@ -80,6 +74,9 @@ func (s *stream) request() *http.Request {
 	if s.feed != nil {
 		r.Body, r.ContentLength = s.feed, k.length
 		s.feed.announce(r)
+		if x.Request.ExpectContinue && !s.feed.ready() { // see build
+			r.Header.Set("Expect", "100-continue")
+		}
 	}
 	return r.WithContext(httptrace.WithClientTrace(s.ctx, s.trace()))
 }
@@ -122,6 +119,8 @@ func (s *stream) interim(status int, h textproto.MIMEHeader) error {
 	s.told++
 	bad := connectionSpecific(http.Header(h))
 	switch {
+	case fieldsSize(http.Header(h)) > http1.DefaultLimits.Head:
+		bad = errTooLarge
 	case status == 101:
 		bad = &http1.Error{Status: 502, Reason: "it switched to another protocol (101), which HTTP/2 has not (RFC 9113 §8.6)"}
 	case s.told > maxInterim:
@@ -170,19 +169,76 @@ func (s *stream) failed(doing string, err error) error {
 		err = bad
 	case s.l.held.isHTTP1():
 		err = errHTTP1
+	case strings.Contains(err.Error(), "response header list larger than"):
+		err = errTooLarge
 	}
 	p := k.p.broken(k.t, doing, err)
-	untouched := s.feed == nil || !s.feed.begun.Load()
-	if s.l.reused && s.first.Load() == 0 && untouched && (unsent(err) || s.l.dead() && k.idempotent()) {
+	again := passedOver(err) || s.l.reused && (unsent(err) || s.l.dead() && k.idempotent())
+	if again && s.first.Load() == 0 && s.takeBack() {
 		return &stale{p}
 	}
 	return p
 }
 
-// unsent tells that the server had said GOAWAY just before, or was gone before the first request: nothing
-// was sent, which makes any method safe to repeat.
+// takeBack makes the body ready to be sent once more; false when it cannot be had from its beginning.
+func (s *stream) takeBack() bool {
+	f := s.feed
+	switch {
+	case f == nil || !f.begun.Load():
+		return true
+	case !f.whole.Load() || len(f.request.Trailer) > 0:
+		return false
+	}
+	s.k.ahead, s.k.length, s.k.left = f.kept, int64(len(f.kept)), int64(len(f.kept))
+	return true
+}
+
+// unsent tells that the server did not process the request: it was gone before the first one, or had said
+// GOAWAY. That makes any method safe to repeat (RFC 9113 §8.7).
 func unsent(err error) bool {
-	return strings.Contains(err.Error(), "client conn not usable") || strings.Contains(err.Error(), "client conn could not be established")
+	return passedOver(err) || strings.Contains(err.Error(), "client conn not usable") || strings.Contains(err.Error(), "client conn could not be established")
+}
+
+// passedOver tells that a GOAWAY named a stream before the request's as the last that was processed.
+func passedOver(err error) bool {
+	return strings.Contains(err.Error(), "graceful shutdown GOAWAY") || strings.Contains(err.Error(), "received GOAWAY from server")
+}
+
+// tooLarge tells that the target's SETTINGS do not let a header of that size be sent.
+func tooLarge(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "request header list larger than")
+}
+
+// refuse answers a request whose header the target would not take (RFC 9113 §6.5.2): nobody's fault but its
+// client's.
+func (s *stream) refuse() *flow.Response {
+	k, x := s.k, s.k.x
+	k.leave()
+	s.cancel(nil)
+	s.sent()
+	p := problem.New(problem.BadRequest, "Sending the request to %s: the server takes no header as large as this one (SETTINGS_MAX_HEADER_LIST_SIZE). Send fewer or shorter fields, of cookies for example, or raise the server's limit.", k.t.address)
+	x.Problem = p
+	contentType, body := page.Page{Status: 431, Title: http1.StatusText(431), Detail: p.Message, ID: x.ID.String(), Kind: string(p.Kind)}.In(x.Request.Header.Joined("Accept"))
+	r := flow.NewResponse(431, contentType, body)
+	r.Header.Add("Cache-Control", "no-store")
+	r.Header.Add("Proxy-Status", page.ProxyStatus(string(p.Kind), p.Message))
+	if x.Request.Method == "HEAD" {
+		r.Body = flow.NoBody
+	}
+	return r
+}
+
+// errTooLarge is what is wrong with a head, or a trailer, beyond our limit.
+var errTooLarge = &http1.Error{Status: 502, Reason: fmt.Sprintf("its header is longer than %d bytes", http1.DefaultLimits.Head)}
+
+// fieldsSize is what h counts for (RFC 9113 §6.5.2).
+func fieldsSize(h http.Header) (n int) {
+	for name, values := range h {
+		for _, v := range values {
+			n += len(name) + len(v) + 32
+		}
+	}
+	return n
 }
 
 // malformed is why an answer is not passed on (RFC 9113 §8.1.1): net/http lets it through.
@@ -193,6 +249,8 @@ func malformed(answer *http.Response) error {
 	}
 	lengths := answer.Header["Content-Length"]
 	switch {
+	case fieldsSize(answer.Header) > http1.DefaultLimits.Head:
+		return errTooLarge
 	case len(lengths) > 1:
 		return &http1.Error{Status: 502, Reason: "its answer has content-length more than once (RFC 9110 §8.6)"}
 	case len(lengths) == 1 && answer.ContentLength < 0: // net/http goes on without it
@@ -249,6 +307,9 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 	s.listens(true)
 	n, err := s.answer.Body.Read(p)
+	if err == io.EOF && fieldsSize(s.answer.Trailer) > http1.DefaultLimits.Head {
+		err = errTooLarge
+	}
 	s.listens(false)
 	if s.feed != nil && n > 0 {
 		s.feed.turns.Add(2)
@@ -257,7 +318,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	case err == io.EOF:
 		s.failure = err
 	case err != nil:
-		if s.k.x.Context().Err() == nil { // whatever net/http calls it: it was cut short
+		if s.k.x.Context().Err() == nil && err != errTooLarge { // whatever net/http calls it: it was cut short
 			err = errors.Join(io.ErrUnexpectedEOF, err)
 		}
 		s.failure = s.failed(s.k.doing("Reading the answer of %s"), err)
@@ -309,9 +370,10 @@ func (s *stream) end() error {
 // feed is the request's body as net/http reads it, which closes it: ours is closed by the ingress.
 type feed struct {
 	request *flow.Request
+	ahead   []byte // read before, for another connection; it comes first
 	from    io.Reader
 	left    int64       // bytes promised; http1.Chunked when only the end will tell
-	trailer http.Header // announced; its values are filled in at the end
+	trailer http.Header // its values are filled in at the end; nil where none can come
 
 	unread atomic.Bool  // the answer may have come, and nobody reads it just now
 	giveUp func(error)  // ends the exchange
@@ -320,33 +382,51 @@ type feed struct {
 	since  time.Time    // they have been so many
 
 	begun, stopped atomic.Bool
+	over           chan struct{}         // closed when it is stopped
 	broken         atomic.Pointer[error] // why it did not come to its end
+	kept           []byte                // what was read, where all may be no more than smallBody
+	spilt          bool                  // it was more, or will be
+	whole          atomic.Bool           // kept is all of it
 }
 
-// announce tells net/http of the trailers the client announced: it sends no others.
+func newFeed(k *call, giveUp func(error)) *feed {
+	f := &feed{
+		request: k.x.Request, ahead: k.ahead, from: k.x.Request.Body, left: k.length, giveUp: giveUp,
+		over: make(chan struct{}), spilt: k.length > smallBody,
+	}
+	if k.out != nil { // HTTP/1.1 was tried before, and read the beginning
+		f.ahead = (*k.out)[k.head:]
+		k.out = nil // the feed has it now
+	}
+	return f
+}
+
+// announce tells net/http of the trailers the client announced. It sends others, too, where it knows that
+// there may be some.
 func (f *feed) announce(r *http.Request) {
+	if f.left != http1.Chunked {
+		return
+	}
+	f.trailer = http.Header{}
 	for name := range strings.SplitSeq(f.request.Header.Joined("Trailer"), ",") {
-		if name = strings.TrimSpace(name); name != "" && f.left == http1.Chunked {
-			if f.trailer == nil {
-				f.trailer = http.Header{}
-			}
+		name = strings.TrimSpace(name)
+		if may := http1.Trailer(flow.Header{{Name: name}}); name != "" && len(may) > 0 { // net/http refuses others
 			f.trailer[http.CanonicalHeaderKey(name)] = nil
 		}
 	}
-	if f.trailer != nil {
-		r.Trailer = f.trailer
-		r.Header.Del("Trailer") // net/http writes it from the map
-	}
+	r.Trailer = f.trailer
+	r.Header.Del("Trailer") // net/http writes it from the map
 }
 
 func (f *feed) Read(p []byte) (int, error) {
 	f.begun.Store(true)
-	if f.stopped.Load() {
-		return 0, io.ErrClosedPipe
-	}
 	f.turns.Add(1)
 	defer f.turns.Add(1)
-	n, err := f.from.Read(p[:min(len(p), piece)])
+	n, err := f.next(p[:min(len(p), piece)])
+	if f.stopped.Load() { // whatever the client does now, it did not end the exchange
+		return 0, io.ErrClosedPipe
+	}
+	f.keep(p[:n])
 	if f.left > 0 {
 		f.left = max(0, f.left-int64(n))
 	}
@@ -362,17 +442,70 @@ func (f *feed) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (f *feed) end() {
-	if f.trailer == nil {
-		return
+// arrival is what came of a read.
+type arrival struct {
+	piece *[piece]byte
+	n     int
+	err   error
+}
+
+var pieces = sync.Pool{New: func() any { return new([piece]byte) }}
+
+// next reads what comes next. It waits for the client beside: net/http tells nobody that the target is gone
+// before its own read of the body has returned. A read that is left behind goes on until the client's body
+// lets it go, as Send says.
+func (f *feed) next(p []byte) (int, error) {
+	switch {
+	case f.stopped.Load():
+		return 0, io.ErrClosedPipe
+	case len(f.ahead) > 0:
+		n := copy(p, f.ahead)
+		f.ahead = f.ahead[n:]
+		return n, nil
+	case f.ready():
+		return f.from.Read(p)
 	}
-	for _, t := range without(nominated(f.request.Header), f.request.Trailer) {
-		f.trailer.Add(t.Name, t.Value)
+	came := make(chan arrival, 1)
+	go func(room int) { // p is net/http's, who may need it before this is over
+		buf, _ := pieces.Get().(*[piece]byte)
+		n, err := f.from.Read(buf[:room])
+		came <- arrival{buf, n, err}
+	}(len(p))
+	select {
+	case a := <-came:
+		defer pieces.Put(a.piece)
+		return copy(p, a.piece[:a.n]), a.err
+	case <-f.over:
+		return 0, io.ErrClosedPipe
 	}
 }
 
+// ready tells that a read does not wait.
+func (f *feed) ready() bool { return len(f.ahead) > 0 || flow.Ready(f.from) }
+
+// keep holds what was read of a short body for a target that does not process it.
+func (f *feed) keep(p []byte) {
+	if f.spilt = f.spilt || len(f.kept)+len(p) > smallBody; f.spilt {
+		f.kept = nil
+	} else {
+		f.kept = append(f.kept, p...)
+	}
+}
+
+func (f *feed) end() {
+	if f.trailer != nil {
+		for _, t := range http1.Trailer(without(nominated(f.request.Header), f.request.Trailer)) {
+			f.trailer.Add(t.Name, t.Value)
+		}
+	}
+	f.whole.Store(!f.spilt)
+}
+
+// Close ends a Read that waits.
 func (f *feed) Close() error {
-	f.stopped.Store(true)
+	if !f.stopped.Swap(true) {
+		close(f.over)
+	}
 	return nil
 }
 

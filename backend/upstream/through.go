@@ -19,20 +19,23 @@ import (
 // reachThrough opens a connection to the proxy and, but for requests in the absolute form, has it
 // connect to t. The proxy looks the name of t up.
 func (p *Pool) reachThrough(ctx context.Context, x *flow.Exchange, t *target) (*dialled, error) {
-	if err := p.refuseThrough(ctx, t); err != nil {
-		return nil, err
-	}
 	via := &target{origin: p.proxy.origin, address: p.proxy.origin.address()}
 	addresses, err := p.resolve(ctx, x, via)
 	if err != nil {
-		return nil, p.byProxy(err)
+		return nil, p.proxyNotFound(x, err)
+	}
+	if err := p.refuseProxy(addresses); err != nil {
+		return nil, err
+	}
+	if err := p.refuseThrough(ctx, t, addresses); err != nil {
+		return nil, err
 	}
 	x.Note("proxy", p.proxy.shown)
 	x.Timing.ConnectStart = x.Since()
 	defer func() { x.Timing.ConnectDone = x.Since() }()
 	socket, err := race(ctx, addresses)
 	if err != nil {
-		return nil, p.byProxy(p.notConnected(x, via, err))
+		return nil, p.proxyNotReached(x, err)
 	}
 	d := newDialled(socket)
 	if err := p.passProxy(ctx, x, t, via, d); err != nil {
@@ -42,11 +45,47 @@ func (p *Pool) reachThrough(ctx context.Context, x *flow.Exchange, t *target) (*
 	return d, nil
 }
 
-// byProxy says that a problem is with the proxy, not with the target.
-func (p *Pool) byProxy(err error) error {
-	q := *problem.Of(err)
-	q.Message = "Through the proxy " + p.proxy.shown + ": " + q.Message
-	return &q
+// proxyNotFound is why the proxy has no address that can be dialled.
+func (p *Pool) proxyNotFound(x *flow.Exchange, err error) error {
+	doing := "Finding the address of the proxy " + p.proxy.shown
+	switch {
+	case x.Context().Err() != nil:
+		return p.cancelled(x, doing)
+	case problem.KindOf(err) == problem.Forbidden:
+		return problem.Wrap(problem.Forbidden, err, "Connecting to the proxy %s: this is Proxycache's own door to its settings, which nothing reaches through the proxy. %s", p.proxy.shown, p.otherProxy("Name another one"))
+	case isTimeout(err):
+		return problem.Wrap(problem.DNS, err, "%s: the name servers did not answer in time. %s", doing, p.otherProxy("Check this machine's network, or name it by its address"))
+	}
+	if d, ok := errors.AsType[*net.DNSError](err); ok && !d.IsNotFound {
+		return problem.Wrap(problem.DNS, err, "%s: the name servers of this machine do not know (%v). %s", doing, d, p.otherProxy("Check its network, or name it by its address"))
+	}
+	return problem.Wrap(problem.DNS, err, "%s: there is no such name. %s", doing, p.otherProxy("Check its spelling"))
+}
+
+// proxyNotReached is why no connection to the proxy was made.
+func (p *Pool) proxyNotReached(x *flow.Exchange, err error) error {
+	doing := "Connecting to the proxy " + p.proxy.shown
+	switch {
+	case x.Context().Err() != nil:
+		return p.cancelled(x, doing)
+	case isRefused(err):
+		return problem.Wrap(problem.Refused, err, "%s: nothing listens there. %s", doing, p.otherProxy("Start it, or name another one"))
+	case isTimeout(err):
+		return p.proxySlow(doing, err)
+	case isUnreachable(err):
+		return problem.Wrap(problem.Unreachable, err, "%s: this machine has no way to it. %s", doing, p.otherProxy("Check its network, or name another one"))
+	}
+	return problem.Wrap(problem.Unreachable, err, "%s: %v. %s", doing, rootOf(err), p.otherProxy("Check that it runs and no firewall is in between, or name another one"))
+}
+
+// proxySlow is what is wrong with a proxy that has not answered in time.
+func (p *Pool) proxySlow(doing string, err error) error {
+	return problem.Wrap(problem.Timeout, err, "%s: no answer within %s. %s Or raise connect_timeout there.", doing, p.settings.ConnectTimeout, p.otherProxy("Check that it runs and no firewall is in between, or name another one"))
+}
+
+// otherProxy ends a message about the proxy with the place of its setting: the target has no part in it.
+func (p *Pool) otherProxy(fix string) string {
+	return fmt.Sprintf("%s: see proxy in %s.", fix, p.section())
 }
 
 // passProxy makes of d, a connection to the proxy, one that leads to t.
@@ -58,16 +97,17 @@ func (p *Pool) passProxy(ctx context.Context, x *flow.Exchange, t, via *target, 
 		return nil
 	}
 	if p.proxy.scheme == "https" {
-		conn := tls.Client(d.below(), p.proxy.tls)
+		d.held = &held{Conn: d.below()}
+		conn := tls.Client(d.held, p.proxy.tls)
 		if err := conn.HandshakeContext(ctx); err != nil {
 			return p.proxyNotSecured(x, err)
 		}
 		d.conn = conn
 	}
-	if p.absolute(t) && !asksUpgrade(x.Request) {
+	if p.asksProxy(x, t) {
 		return nil
 	}
-	ahead, err := p.proxy.connect(ctx, d, t.address)
+	ahead, err := p.proxy.connect(ctx, d, t.address, p.viaOf(x))
 	if err != nil {
 		return p.notThrough(x, t, err)
 	}
@@ -84,7 +124,7 @@ func (p *Pool) proxyNotSecured(x *flow.Exchange, err error) error {
 	case x.Context().Err() != nil:
 		return p.cancelled(x, doing)
 	case isTimeout(err):
-		return p.slow(doing, err)
+		return p.proxySlow(doing, err)
 	}
 	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return problem.Wrap(problem.TLSCert, err, "%s: its certificate is not trusted (%s). Name the file with the authority's certificate as ca in %s; skip_verify is about targets only.", doing, strings.TrimPrefix(bad.Err.Error(), "x509: "), p.section())
@@ -115,11 +155,24 @@ func (b *begun) CloseWrite() error {
 	return nil
 }
 
+// viaOf is what a CONNECT for x bears, as its request does (RFC 9110 §7.6.3): a proxy that leads back
+// to us is known by it.
+func (p *Pool) viaOf(x *flow.Exchange) flow.Header {
+	var h flow.Header
+	for _, f := range x.Request.Header {
+		if flow.EqualFold(f.Name, "Via") {
+			h = append(h, f)
+		}
+	}
+	h.Add("Via", viaProtocol(x.Request.Proto)+" "+p.pseudonym)
+	return h
+}
+
 // connect asks for a tunnel to address (RFC 9110 §9.3.6) and returns what came behind the answer.
-func (p *proxy) connect(ctx context.Context, d *dialled, address string) (ahead []byte, err error) {
+func (p *proxy) connect(ctx context.Context, d *dialled, address string, via flow.Header) (ahead []byte, err error) {
 	stop := context.AfterFunc(ctx, func() { _ = d.socket.Close() })
 	defer stop()
-	h := flow.Header{{Name: "Host", Value: address}}
+	h := append(flow.Header{{Name: "Host", Value: address}}, via...)
 	if p.basic != "" {
 		h.Add("Proxy-Authorization", p.basic)
 	}
@@ -200,14 +253,17 @@ func (p *Pool) notThrough(x *flow.Exchange, t *target, err error) error {
 		if no.status == 407 {
 			return p.wantsPassword(doing)
 		}
+		if t.scheme == "http" && !p.absolute(t) { // many open tunnels to port 443 alone
+			fix += " With host = \"upstream\" it needs no tunnel."
+		}
 		return problem.Wrap(problem.Refused, err, "%s: it answered %s. %s", doing, no, fix)
 	}
 	if bad, ok := errors.AsType[*http1.Error](err); ok {
 		return problem.Wrap(problem.BadResponse, err, "%s: %s. Check that it is an HTTP proxy: %s", doing, bad.Reason, fix)
 	}
-	switch why := rootOf(err).Error(); {
+	switch why := strings.TrimPrefix(rootOf(err).Error(), "unknown error "); { // x/net says that of every reply
 	case isTimeout(err):
-		return p.slow(doing, err)
+		return p.proxySlow(doing, err)
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return problem.Wrap(problem.Terminated, err, "%s: it closed the connection without an answer. %s", doing, fix)
 	case strings.Contains(why, "authentication"):

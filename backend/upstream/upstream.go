@@ -23,6 +23,8 @@ import (
 type Options struct {
 	Demo   string                    // the address that the target "demo:" stands for; "" where there is none
 	Refuse func(netip.AddrPort) bool // addresses that are never dialled, asked after resolution; nil refuses none
+	// Listens tells the addresses of our own listeners, which are no SOCKS5 proxy; nil knows none.
+	Listens func(netip.AddrPort) bool
 	// Resolver finds the addresses of names; nil is the system's.
 	Resolver Resolver
 	Folder   string // where relative paths of files begin: the configuration file's
@@ -53,6 +55,7 @@ type Pool struct {
 	written   []HealthCheck // what checks are made of
 	probe     func(context.Context, *target, *check) error
 	refuse    func(netip.AddrPort) bool
+	listens   func(netip.AddrPort) bool
 	resolver  Resolver
 	tls       *tls.Config
 	proxy     *proxy // nil where targets are reached without
@@ -113,10 +116,13 @@ func NewForward(f Forward, o Options) (*Pool, error) {
 
 func newPool(where string, s dialing, o Options) (*Pool, error) {
 	s.CA, s.ClientCert, s.ClientKey = o.path(s.CA), o.path(s.ClientCert), o.path(s.ClientKey)
-	p := &Pool{settings: s, refuse: o.Refuse, resolver: o.Resolver, pseudonym: newPseudonym()}
+	p := &Pool{settings: s, refuse: o.Refuse, listens: o.Listens, resolver: o.Resolver, pseudonym: newPseudonym()}
 	p.via = "1.1 " + p.pseudonym
 	if p.refuse == nil {
 		p.refuse = func(netip.AddrPort) bool { return false }
+	}
+	if p.listens == nil {
+		p.listens = func(netip.AddrPort) bool { return false }
 	}
 	if p.resolver == nil {
 		p.resolver = net.DefaultResolver
@@ -177,15 +183,13 @@ func (p *Pool) Send(x *flow.Exchange) (*flow.Response, error) {
 	x.Upstream, x.Target = p.name, ""
 	x.TargetConn, x.Timing, x.Sent, x.Private = flow.Conn{}, flow.Timing{}, false, nil
 	if p.loops(x) {
-		return nil, problem.New(problem.Loop, "Sending %s %s: it has come back to the proxy that sent it. %s", x.Request.Method, x.Request.URL(), p.advice("Change the target", "Ask for another address than the proxy's own"))
+		return nil, problem.New(problem.Loop, "Sending %s %s: it has come back to the proxy that sent it. %s", x.Request.Method, x.Request.URL(), p.wayOut())
 	}
 	if x.Door == flow.Tunnel {
 		return p.tunnel(x)
 	}
 	if p.forward {
-		t := &target{origin: originOf(x.Request.Scheme, x.Request.Authority)}
-		t.address = t.origin.address()
-		t.shown, t.field = t.address, x.Request.Authority
+		t := chosen(x)
 		if bar := barred(x, t.shown); bar != nil {
 			return nil, p.kept(t, bar)
 		}
@@ -257,6 +261,14 @@ func (p *Pool) advice(pool, forward string) string {
 		return forward + "."
 	}
 	return fmt.Sprintf("%s of upstream %q.", pool, p.name)
+}
+
+// wayOut is what can be done about a loop.
+func (p *Pool) wayOut() string {
+	if p.proxy != nil {
+		return fmt.Sprintf("Name another program as proxy in %s. %s", p.section(), p.advice("Or change the target", "Or ask for another address than the proxy's own"))
+	}
+	return p.advice("Change the target", "Ask for another address than the proxy's own")
 }
 
 // section is where the settings of the pool stand in the document.

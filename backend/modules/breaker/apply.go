@@ -49,6 +49,8 @@ func poolOf(x *flow.Exchange) string {
 	switch {
 	case x.SendTo != "":
 		return "upstream " + x.SendTo
+	case clientChose(x) && x.Request.Dial != "":
+		return x.Request.Dial
 	case clientChose(x):
 		return x.Request.Authority
 	}

@@ -376,6 +376,7 @@ func TestPoolsAndServersOfClientsAreKeptApart(t *testing.T) {
 		func(x *flow.Exchange) { x.SendTo = "reserve" },
 		func(x *flow.Exchange) { x.Door = flow.Forward },
 		func(x *flow.Exchange) { x.Door, x.Request.Authority = flow.Intercept, "b.example" },
+		func(x *flow.Exchange) { x.Door, x.Request.Dial = flow.Intercept, "192.0.2.1:443" }, // whatever name it is given
 	} {
 		x := exchange(t.Context())
 		edit(x)

@@ -111,6 +111,9 @@ func (f *filling) drop() {
 // Ready tells that a Read does not wait.
 func (f *filling) Ready() bool { return flow.Ready(f.body) }
 
+// Same is the body whose bytes it passes on as they are.
+func (f *filling) Same() io.ReadCloser { return f.body }
+
 func (f *filling) Close() error {
 	f.drop()
 	return f.body.Close()

@@ -32,11 +32,17 @@ func newKeyer(s *Settings) keyer {
 func (k *keyer) of(x *flow.Exchange, claims string) (key, url string) {
 	q := x.Request
 	url = k.url(q.Scheme, q.Authority, q.Target)
-	if len(k.headers)+len(k.cookies)+len(claims) == 0 && !k.routes {
+	if len(k.headers)+len(k.cookies)+len(claims) == 0 && !k.routes && q.Dial == "" {
 		return url, url
 	}
 	b := append(make([]byte, 0, len(url)+128), url...)
 	b = append(b, claims...)
+	if q.Dial != "" { // the name is the client's word alone: others must not get what it had from there
+		b = append(append(b, "\nat "...), q.Dial...)
+		if s := x.ClientConn.TLS; s != nil && q.Scheme == "https" {
+			b = append(append(b, ' '), s.SNI...)
+		}
+	}
 	if k.routes {
 		b = append(append(b, "\nroute "...), x.Route...)
 	}

@@ -210,6 +210,14 @@ func (r *reader) Ready() bool {
 	return f.got > r.at || f.end != nil || !f.pumping && flow.Ready(f.source)
 }
 
+// Same is the body whose bytes it passes on as they are.
+func (r *reader) Same() io.ReadCloser {
+	f := r.flight
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.source
+}
+
 func (r *reader) Close() error {
 	r.stop()
 	f := r.flight

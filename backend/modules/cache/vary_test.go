@@ -118,6 +118,17 @@ func TestTheKey(t *testing.T) {
 	if !strings.HasPrefix(shown(key), "http://shop.localhost/a x-tenant=one,two x-api-key#") || strings.Contains(key, "secret") || url != "http://shop.localhost/a" {
 		t.Errorf("%q, %q", key, url)
 	}
+	// In a tunnel to an address the name is the client's word alone.
+	k = newKeyer(new(Settings))
+	x := h.exchange(t.Context(), "GET /a")
+	x.Request.Dial, x.ClientConn.TLS = "192.0.2.1:443", &flow.TLS{SNI: "shop.localhost"}
+	if key, url := k.of(x, ""); shown(key) != "http://shop.localhost/a at 192.0.2.1:443" || url != "http://shop.localhost/a" {
+		t.Errorf("%q, %q", key, url)
+	}
+	x.Request.Scheme = "https"
+	if key, _ := k.of(x, ""); shown(key) != "https://shop.localhost/a at 192.0.2.1:443 shop.localhost" {
+		t.Errorf("by TLS %q", key)
+	}
 	for _, c := range []struct{ scheme, authority, target, want string }{
 		{"http", "Shop.Localhost:80", "/A?b=C", "http://shop.localhost/A?b=C"},
 		{"https", "shop.localhost:443", "/", "https://shop.localhost/"},
