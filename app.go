@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"os/signal"
 	"time"
 
 	"github.com/wailsapp/wails/v2"
@@ -21,6 +22,7 @@ import (
 	"github.com/wailsapp/wails/v2/pkg/options/mac"
 	"github.com/wailsapp/wails/v2/pkg/runtime"
 
+	"proxycache/backend/cli"
 	"proxycache/backend/core"
 	"proxycache/backend/desktop"
 )
@@ -46,11 +48,13 @@ func window(assets fs.FS) func(context.Context, core.Options) error {
 	}
 }
 
-// drain closes c, and says what it waits for.
+// drain closes c, and says what it waits for. A signal is the deadline.
 func drain(c *core.Core, log *slog.Logger) error {
 	patience := min(grace, c.DrainTime())
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	ctx, stop := signal.NotifyContext(ctx, cli.Signals...)
+	defer stop()
 	slow := time.AfterFunc(late, func() {
 		log.Warn("waiting for what is under way", "requests", c.Left().Requests, "at most", patience)
 	})

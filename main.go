@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"syscall"
 
 	"proxycache/backend/cli"
 )
@@ -19,7 +18,7 @@ const version = "0.1.0"
 var dist embed.FS
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), cli.Signals...)
 	defer stop()
 	assets, err := fs.Sub(dist, "frontend/dist")
 	if err != nil {

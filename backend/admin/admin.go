@@ -76,10 +76,14 @@ func (s *Server) Serve() error {
 // URL opens the interface, with the key.
 func (s *Server) URL() string { return "http://" + s.address.String() + "/?key=" + s.key }
 
-// Close lets running calls end until ctx does.
+// Close lets running calls end until ctx does; those that have not by then are cut, and the error says so.
 func (s *Server) Close(ctx context.Context) error {
 	close(s.closing)
-	return s.server.Shutdown(ctx)
+	err := s.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.server.Close())
+	}
+	return err
 }
 
 func (s *Server) routes() http.Handler {

@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -33,7 +32,7 @@ func readKey(file string) (string, error) {
 	}
 	random := make([]byte, 32)
 	if _, err := rand.Read(random); err != nil {
-		return "", fmt.Errorf("making a key: %w", err)
+		return "", problem.Wrap(problem.Internal, err, "Making a key: the system gives no random numbers: %v.", err)
 	}
 	key := base64.RawURLEncoding.EncodeToString(random)
 	if err := os.WriteFile(file, []byte(key+"\n"), 0o600); err != nil {
@@ -85,8 +84,9 @@ func (s *Server) ourHost(host string) bool {
 }
 
 func (s *Server) hasKey(r *http.Request) bool {
-	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		return s.keyIs(bearer)
+	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "Bearer") { // in any case (RFC 9110 §11.1)
+		return s.keyIs(strings.TrimLeft(key, " "))
 	}
 	c, err := r.Cookie(s.cookie())
 	return err == nil && s.keyIs(c.Value)

@@ -8,16 +8,12 @@ import (
 	"path/filepath"
 	"runtime/pprof"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"proxycache/backend/admin"
 	"proxycache/backend/core"
 )
-
-// grace is how long calls of the interface may take to end when the program is told to.
-const grace = 5 * time.Second
 
 func (p Program) serve(f *flags) *cobra.Command {
 	var ui, profile, memstats string
@@ -26,8 +22,8 @@ func (p Program) serve(f *flags) *cobra.Command {
 		Long: `Runs the proxy without a window and prints the address of the same interface for a browser.
 The address holds a key, which is made at the first start and kept in the file api-key.
 
-Ctrl+C, or SIGTERM, ends it: nothing new is accepted, and requests that are under way may end for as
-long as [limits] drain says. A second Ctrl+C ends them at once.`,
+Ctrl+C, SIGTERM or SIGHUP ends it: nothing new is accepted, and requests that are under way may end for
+as long as [limits] drain says. A second one ends them at once.`,
 		Example: `  proxycache serve
   proxycache serve --ui 127.0.0.1:0           any free port for the interface
   PROXYCACHE_LISTEN_0_ADDRESS=127.0.0.1:9000 proxycache serve`,
@@ -70,7 +66,8 @@ func (p Program) runServer(ctx context.Context, o core.Options, ui, memstats str
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.drain(c)) }()
+	shut := func(context.Context) error { return nil } // there is no interface yet
+	defer func() { err = errors.Join(err, p.drain(c, shut)) }()
 	if err := c.Unbound(); err != nil {
 		return err
 	}
@@ -80,6 +77,7 @@ func (p Program) runServer(ctx context.Context, o core.Options, ui, memstats str
 	if err != nil {
 		return err
 	}
+	shut = server.Close
 	if err := p.announce(ctx, c, server); err != nil {
 		return failure{err}
 	}
@@ -93,10 +91,8 @@ func (p Program) runServer(ctx context.Context, o core.Options, ui, memstats str
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
+		return nil // the drain, which begins at once, hears the second signal
 	}
-	closing, cancel := context.WithTimeout(context.Background(), grace)
-	defer cancel()
-	return errors.Join(server.Close(closing), <-ended)
 }
 
 func (p Program) announce(ctx context.Context, c *core.Core, server *admin.Server) error {

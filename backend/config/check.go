@@ -177,7 +177,7 @@ func (k *checker) routes(doc *Document, upstreams []string) {
 		where := "routes." + r.Name
 		k.name(where+".name", "a route", r.Name, seen)
 		if r.Name == "common" || r.Name == "upstream" || r.Name == "route" {
-			k.fail(where+".name", "the name %q is taken by the figures: give the route another", r.Name)
+			k.fail(where+".name", "the name %q is reserved: choose another", r.Name)
 		}
 		k.condition(where+".when", r.When)
 		if r.To != "" && !slices.Contains(upstreams, r.To) {

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"errors"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"proxycache/backend/policy"
 	"proxycache/backend/problem"
@@ -124,6 +125,7 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		{"a PROXY protocol from nobody", `["reverse"]`, "[\"reverse\"]\nproxy_protocol = true", "6:1 listen.1.proxy_protocol", "trusted"},
 		{"a misspelt key of a listener", `["reverse"]`, "[\"reverse\"]\nproxyprotocol = true", "6:1 listen.1.proxyprotocol", `did you mean "proxy_protocol"`},
 		{"an unknown leniency", `to = "shop"`, "to = \"shop\"\nlenient = [\"line_feed\", \"obs_flod\"]", "13:1 routes.shop.lenient", `did you mean "obs_fold"`},
+		{"a name that is reserved", `name = "shop"`, `name = "route"`, "11:1 routes.route.name", `the name "route" is reserved: choose another`},
 		{"a leniency that is no list", `to = "shop"`, "to = \"shop\"\nlenient = \"obs_fold\"", "13:1 routes.shop.lenient", "list"},
 		{"an unknown upstream", `to = "shop"`, `to = "shpo"`, "12:1 routes.shop.to", `did you mean "shop"`},
 		{"a condition that does not parse", `to = "shop"`, "to = \"shop\"\nwhen = 'host = '", "13:1 routes.shop.when", "at character"},
@@ -159,6 +161,36 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		})
 	}
 	parsed(t, sound)
+}
+
+func TestTheMarkOfAnEditorIsSkippedAndKept(t *testing.T) {
+	was := parsed(t, "\uFEFF"+sound)
+	now := was.Clone()
+	now.Listen[0].Address = "127.0.0.1:9090"
+	got, err := Edit([]byte("\uFEFF"+sound), was, now)
+	if want := "\uFEFF" + strings.Replace(sound, "8080", "9090", 1); err != nil || string(got) != want {
+		t.Errorf("became %q, %v", got, err)
+	}
+	if _, list := Parse("config.toml", []byte("\uFEFFversion = 2\n"), catalogue()); len(list) == 0 || list[0].Line != 1 || list[0].Column != 1 {
+		t.Errorf("a mistake behind it is told as %v", list)
+	}
+}
+
+func TestUTF16IsToldAsThat(t *testing.T) {
+	wide := func(order binary.AppendByteOrder, text string) (out []byte) {
+		for _, unit := range utf16.Encode([]rune(text)) {
+			out = order.AppendUint16(out, unit)
+		}
+		return out
+	}
+	for name, text := range map[string][]byte{
+		"little": wide(binary.LittleEndian, "\uFEFF"+sound), "big": wide(binary.BigEndian, "\uFEFF"+sound),
+		"little, no mark": wide(binary.LittleEndian, sound), "big, no mark": wide(binary.BigEndian, sound),
+	} {
+		if _, list := Parse("config.toml", text, catalogue()); len(list) != 1 || !strings.Contains(list[0].Message, "Save it as UTF-8.") {
+			t.Errorf("%s: %v", name, list)
+		}
+	}
 }
 
 func TestEveryMistakeIsToldAtOnce(t *testing.T) {
@@ -259,7 +291,7 @@ to = "shop"
 		{"a new setting", func(d *Document) { d.Routes[0].Cells[0].Settings["names"] = []any{"a", "b"} }, []string{"it's down\n'''\n", "it's down\n'''\n  names = [\"a\", \"b\"]\n"}},
 		{"a setting gone", func(d *Document) { delete(d.Routes[0].Cells[0].Settings, "status") }, []string{"  status = 503   # on purpose\n", ""}},
 		{"a renamed route", func(d *Document) { d.Routes[1].Name = "others" }, []string{`name = "rest"`, `name = "others"`}},
-		{"a route gone", func(d *Document) { d.Routes = d.Routes[:1] }, []string{"# last\n[[routes]]\nname = \"rest\"\nto = \"shop\"\n", ""}},
+		{"a route gone", func(d *Document) { d.Routes = d.Routes[:1] }, []string{"\n# last\n[[routes]]\nname = \"rest\"\nto = \"shop\"\n", ""}},
 		{"a trusted network", func(d *Document) { d.Trusted = []string{"10.0.0.0/8"} }, []string{"version = 1   # of the format\n", "version = 1   # of the format\ntrusted = [\"10.0.0.0/8\"]\n"}},
 		{"another address", func(d *Document) { d.Listen[0].Address = "127.0.0.1:9" }, []string{"127.0.0.1:8080", "127.0.0.1:9"}},
 		{"a login", func(d *Document) {
@@ -330,32 +362,5 @@ func TestTheFileIsWrittenWholeAndNeverOverAnothersChange(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".config-*")); len(left) > 0 {
 		t.Errorf("temporary files stay: %v", left)
-	}
-}
-
-func TestAChangeByHandIsHeard(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "config.toml")
-	f, err := Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	heard := make(chan string)
-	ended := make(chan error, 1)
-	go func() {
-		ended <- f.Watch(t.Context(), func(text []byte, _ string) { heard <- string(text) })
-	}()
-	for i, write := range []func(text string) error{
-		func(text string) error { return os.WriteFile(path, []byte(text), 0o600) },
-		func(text string) error { // as editors do
-			return errors.Join(os.WriteFile(path+"~", []byte(text), 0o600), os.Rename(path+"~", path))
-		},
-	} {
-		want := fmt.Sprintf("# change %d\n", i)
-		if err := write(want); err != nil {
-			t.Fatal(err)
-		}
-		if got := <-heard; got != want {
-			t.Errorf("heard %q, want %q", got, want)
-		}
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"reflect"
 	"slices"
 
@@ -17,6 +18,7 @@ func Edit(text []byte, was, now *Document) ([]byte, error) {
 	for i := range now.Routes {
 		implyIDs(now.Routes[i].Cells)
 	}
+	text, marked := bytes.CutPrefix(text, mark)
 	l, err := locate(text)
 	if err != nil {
 		return nil, problem.Wrap(problem.Internal, err, "Editing the configuration: %v.", err)
@@ -34,6 +36,9 @@ func Edit(text []byte, was, now *Document) ([]byte, error) {
 	})
 	f.class("cells", len(was.Cells), pairCells(was.Cells, now.Cells, now.Cells), cellMaker("", "[[cells]]", now.Cells))
 	f.class("routes", len(was.Routes), pairRoutes(was, now), func(i int) *item { return newRoute(now.Routes[i]) })
+	if marked {
+		return slices.Concat(mark, f.text()), nil
+	}
 	return f.text(), nil
 }
 
@@ -223,7 +228,7 @@ func newRoute(r Route) *item {
 }
 
 func newItem(indent, header string, kvs []keyValue) *item {
-	t := &item{lines: "\n" + indent + header + "\n", cells: &file{}}
+	t := &item{lines: indent + header + "\n", cells: &file{}, fresh: true}
 	for _, kv := range kvs {
 		t.lines += indent + printKey(kv.key) + " = " + printValue(kv.value) + "\n"
 	}

@@ -3,7 +3,9 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,6 +48,70 @@ func TestADefaultThatIsWrittenIsReplaced(t *testing.T) {
 	want := strings.NewReplacer("proxy_protocol = false", "proxy_protocol = true", "off = false", "off = true", `when = ""`, `when = "method = GET"`).Replace(text)
 	if string(got) != want {
 		t.Errorf("became\n%s\nwant\n%s", got, want)
+	}
+}
+
+// A new table has one blank line before and behind it, and is gone without a trace when it is removed.
+func TestWhatIsAddedAndRemovedLeavesNoTrace(t *testing.T) {
+	const route = "version = 1\n\n[[listen]]\naddress = \"127.0.0.1:8080\"\naccept = [\"reverse\"]\n\n# shop\n[[routes]]\nname = \"shop\"\n\n  [[routes.cells]]\n  use = \"headers\"\n"
+	texts := map[string]string{
+		"usual":        route + "\n[[routes]]\nname = \"rest\"\n",
+		"default":      string(Default()),
+		"tail":         route + "\n[[routes]]\nname = \"rest\"\n\n\n",
+		"without room": "version = 1\n\n[[listen]]\naddress = \"127.0.0.1:8080\"\naccept = [\"reverse\"]\n\n[[routes]]\nname = \"shop\"\n",
+		"roomy":        strings.ReplaceAll(route, "\n\n", "\n\n\n"),
+		"a remark":     route + "\n# the end\n",
+	}
+	more := Cell{ID: "mock", Use: "mock", Settings: Settings{"status": int64(204)}}
+	changes := map[string]func(*Document){
+		"a first route": func(d *Document) { d.Routes = slices.Insert(d.Routes, 0, Route{Name: "new", Cells: []Cell{more}}) },
+		"a last route":  func(d *Document) { d.Routes = append(d.Routes, Route{Name: "new"}) },
+		"a first cell":  func(d *Document) { d.Routes[0].Cells = slices.Insert(d.Routes[0].Cells, 0, more) },
+		"a last cell":   func(d *Document) { d.Routes[0].Cells = append(d.Routes[0].Cells, more) },
+		"a common cell": func(d *Document) { d.Cells = append(d.Cells, more) },
+		"an upstream": func(d *Document) {
+			d.Upstreams = append(d.Upstreams, Upstream{Name: "new", Settings: Settings{"targets": []any{map[string]any{"url": "http://127.0.0.1:1"}}}})
+		},
+		"a section": func(d *Document) { d.Sections["capture"] = Settings{"body_cap": "1MiB"} },
+	}
+	for kind, text := range texts {
+		for name, change := range changes {
+			was := parsed(t, text)
+			now := was.Clone()
+			change(now)
+			added, err := Edit([]byte(text), was, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kind != "roomy" && strings.Contains(strings.TrimRight(string(added), "\n"), "\n\n\n") {
+				t.Errorf("%s in the %s one: two blank lines in\n%s", name, kind, added)
+			}
+			for above, line := range pairsOf(string(added)) {
+				if header := strings.HasPrefix(strings.TrimSpace(line), "["); header && above != "" && !strings.HasPrefix(strings.TrimSpace(above), "#") {
+					t.Errorf("%s in the %s one: no blank line before %s in\n%s", name, kind, line, added)
+				}
+			}
+			back, err := Edit(added, parsed(t, string(added)), was)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(back) != text {
+				t.Errorf("%s in the %s one, removed again, left\n%q\nof\n%q", name, kind, back, text)
+			}
+		}
+	}
+}
+
+// pairsOf are the lines of a text, each with the one above it.
+func pairsOf(text string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		above := ""
+		for line := range strings.SplitSeq(text, "\n") {
+			if !yield(above, line) {
+				return
+			}
+			above = line
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strconv"
@@ -24,6 +25,10 @@ func Parse(name string, text []byte, c Catalogue) (*Document, problem.List) {
 	if len(text) > maxText {
 		return &Document{}, problem.List{problem.New(problem.Invalid, "Reading %s: it has %d bytes; at most %d are read. Is it the right file?", name, len(text), maxText)}
 	}
+	if isUTF16(text) {
+		return &Document{}, problem.List{problem.New(problem.Invalid, "Reading %s: its text is UTF-16. Save it as UTF-8.", name)}
+	}
+	text = bytes.TrimPrefix(text, mark)
 	var raw map[string]any
 	if err := toml.Unmarshal(text, &raw); err != nil {
 		return &Document{}, problem.List{syntax(err)}
@@ -43,6 +48,15 @@ func Parse(name string, text []byte, c Catalogue) (*Document, problem.List) {
 	}
 	slices.SortStableFunc(list, func(a, b *problem.Problem) int { return a.Line - b.Line })
 	return doc, list
+}
+
+// mark is how some editors begin a file in UTF-8; TOML has no such thing.
+var mark = []byte("\uFEFF")
+
+// isUTF16 tells it by its mark, or where that is missing by the zero byte of the first character.
+func isUTF16(text []byte) bool {
+	return bytes.HasPrefix(text, []byte{0xFF, 0xFE}) || bytes.HasPrefix(text, []byte{0xFE, 0xFF}) ||
+		len(text) > 1 && (text[0] == 0) != (text[1] == 0)
 }
 
 func syntax(err error) *problem.Problem {

@@ -12,6 +12,7 @@ import (
 type file struct {
 	head  item
 	items []*item
+	end   *item // what the text ended with
 }
 
 // item is one table with its keys; deeper tables that are no cells belong to it.
@@ -21,6 +22,7 @@ type item struct {
 	lines string
 	pairs []keyPlace // of its own keys, by place in lines
 	cells *file      // of a route
+	fresh bool       // it was in no text yet
 }
 
 // keyPlace is where `key = value` stands in an item's lines.
@@ -51,6 +53,8 @@ func split(l *located, was *Document) (*file, error) {
 	if err := f.complete(counts, was); err != nil {
 		return nil, err
 	}
+	pieces := f.pieces()
+	f.end = pieces[len(pieces)-1]
 	return f, nil
 }
 
@@ -132,23 +136,62 @@ func aboveComment(text []byte, at int) int {
 	return at
 }
 
-func (f *file) text() []byte {
-	var b strings.Builder
-	b.WriteString(f.head.lines)
-	f.write(&b)
-	return []byte(b.String())
+// pieces are all that is written, in order.
+func (f *file) pieces() []*item {
+	out := []*item{&f.head}
+	for _, t := range f.items {
+		out = append(append(out, t), t.cells.items...)
+	}
+	return out
 }
 
-func (f *file) write(b *strings.Builder) {
-	for _, t := range f.items {
-		lines := t.lines
-		if s := b.String(); s != "" && !strings.HasSuffix(s, "\n") {
-			b.WriteByte('\n')
-		}
-		b.WriteString(lines)
-		t.cells.write(b)
+// text puts the pieces together. A new one has a blank line before and behind it, and what the text
+// ends with stays as it was: adding something and removing it again gives the same text.
+func (f *file) text() []byte {
+	pieces := f.pieces()
+	if last := pieces[len(pieces)-1]; last != f.end {
+		tail := f.end.space()
+		f.end.spaced("\n")
+		last.spaced(tail)
 	}
+	text := ""
+	fresh := false // what was written last
+	for _, t := range pieces {
+		switch {
+		case t.lines == "":
+			continue
+		case text == "":
+		case !strings.HasSuffix(text, "\n"):
+			text += "\n"
+			fallthrough
+		default:
+			if (t.fresh || fresh) && blankFrom(text) == len(text) {
+				text += "\n"
+			}
+		}
+		text += t.lines
+		fresh = t.fresh
+	}
+	return []byte(text)
 }
+
+// blankFrom is where the blank lines at the end of a text begin.
+func blankFrom(text string) int {
+	at := len(text)
+	for at > 0 {
+		above := lineStart([]byte(text), at-1)
+		if strings.TrimSpace(text[above:at]) != "" {
+			break
+		}
+		at = above
+	}
+	return at
+}
+
+// space is the blank lines behind t.
+func (t *item) space() string { return t.lines[blankFrom(t.lines):] }
+
+func (t *item) spaced(by string) { t.lines = t.lines[:blankFrom(t.lines)] + by }
 
 // order of kinds, for where a first one of its kind goes.
 var order = []string{"listen", "", "upstreams", "cells", "routes"}
@@ -355,10 +398,12 @@ func (t *item) rewrite(now []keyValue) {
 	if keep != "" && !strings.HasSuffix(keep, "\n") {
 		keep += "\n"
 	}
+	space := t.space()
 	t.lines, t.pairs = keep, nil
 	for _, kv := range now {
 		t.addKeyIndented(kv, indent)
 	}
+	t.spaced(space)
 }
 
 func (t *item) addKeyIndented(kv keyValue, indent string) {

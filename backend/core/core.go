@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,7 +55,7 @@ type Core struct {
 	broken    atomic.Pointer[problem.List] // of the file on disk, while an older one is in force
 	unbound   atomic.Pointer[problem.Problem]
 	refused   atomic.Pointer[map[netip.AddrPort]bool] // addresses that must not be dialled: our own doors
-	untrusted atomic.Pointer[string]                  // the last host whose client refused our certificate
+	untrusted atomic.Pointer[distrusted]              // the last one
 
 	tour     tour
 	launched programRuns
@@ -133,7 +131,7 @@ func (c *Core) open() error {
 	}
 	c.likes.path = filepath.Join(o.Dir, "preferences.json")
 	c.engine = engine.New(engine.Options{
-		Module: modules.Lookup, Demo: c.demo.Addr(), Refuse: c.refuses, Folder: filepath.Dir(o.Config), Resolver: o.Resolver, Data: filepath.Join(o.Dir, "cells"), Log: c.log,
+		Module: modules.Lookup, Demo: c.demo.Addr(), Refuse: c.refuses, Listens: c.listens, Folder: filepath.Dir(o.Config), Resolver: o.Resolver, Data: filepath.Join(o.Dir, "cells"), Log: c.log,
 	})
 	return c.openTraffic()
 }
@@ -160,7 +158,7 @@ func (c *Core) openTraffic() error {
 	}
 	c.ingress = ingress.New(ingress.Options{
 		Handler: c.recorder, Authority: c.authority, Folder: filepath.Dir(c.options.Config), Owner: ports.Owner, Log: c.log,
-		Distrusted: func(host, _ string) { c.untrusted.Store(&host) },
+		Distrusted: func(host, _ string) { c.untrusted.Store(&distrusted{host, time.Now()}) },
 	})
 	listening, err := ingressSettings(running)
 	if err != nil {
@@ -246,21 +244,35 @@ func (c *Core) refuses(a netip.AddrPort) bool {
 	}
 	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 	for r := range *all {
-		if a.Port() == r.Port() && (a.Addr().IsLoopback() || a.Addr().IsUnspecified() || a.Addr() == r.Addr() || r.Addr().IsUnspecified() && ownAddress(a.Addr())) {
+		if a.Port() == r.Port() && (a.Addr().IsLoopback() || a.Addr().IsUnspecified() || a.Addr() == r.Addr() || r.Addr().IsUnspecified() && upstream.OwnAddress(a.Addr())) {
 			return true
 		}
 	}
 	return false
 }
 
-// ownAddress tells the addresses of this machine, on all of which a door opened everywhere listens. They
-// may change while it is open. Where they cannot be known, every address may be one.
-func ownAddress(a netip.Addr) bool {
-	all, err := net.InterfaceAddrs()
-	return err != nil || slices.ContainsFunc(all, func(own net.Addr) bool {
-		prefix, err := netip.ParsePrefix(own.String())
-		return err == nil && prefix.Addr().Unmap() == a.WithZone("")
-	})
+// listens tells whether a leads to one of the proxy's listeners.
+func (c *Core) listens(a netip.AddrPort) bool {
+	for _, l := range c.ingress.Listeners() {
+		at, err := netip.ParseAddrPort(l.Address)
+		if err == nil && leads(netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port()), netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())) {
+			return true
+		}
+	}
+	return false
+}
+
+// leads tells whether who connects to a comes to a listener at that address.
+func leads(a, listener netip.AddrPort) bool {
+	switch {
+	case a.Port() != listener.Port():
+		return false
+	case listener.Addr().IsUnspecified():
+		return upstream.OwnAddress(a.Addr())
+	case a.Addr().IsUnspecified(): // which is this machine (RFC 1122 §3.2.1.3)
+		return listener.Addr().IsLoopback()
+	}
+	return a.Addr() == listener.Addr()
 }
 
 // Unbound says why an address of the configuration is not listened on; nil when all are.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"proxycache/backend/atomicfile"
 	"proxycache/backend/config"
 	"proxycache/backend/flow"
 	"proxycache/backend/problem"
@@ -92,8 +93,9 @@ func (c *Core) mockSettings(r *flow.Record) (config.Settings, error) {
 	s := config.Settings{"status": int64(r.Status)}
 	_, fields := splitHead(r.ResponseHead)
 	headers := []any{}
+	drops := marked(r)
 	for _, f := range fields {
-		if !mockDrops[strings.ToLower(f.Name)] {
+		if name := strings.ToLower(f.Name); !mockDrops[name] && !drops[name] {
 			value := strings.ReplaceAll(f.Value, "${", "${$}{") // as it came: not a place to fill
 			headers = append(headers, map[string]any{"name": f.Name, "value": value})
 		}
@@ -104,10 +106,27 @@ func (c *Core) mockSettings(r *flow.Record) (config.Settings, error) {
 	return s, c.mockBody(s, r)
 }
 
-// mockDrops are fields that belong to the connection or are made anew for each answer.
+// mockDrops are fields that belong to the connection, are made anew for each answer, or tell what became
+// of this one here: the cells in front of the mock tell it of the mock's own.
 var mockDrops = map[string]bool{
 	"content-length": true, "transfer-encoding": true, "connection": true, "keep-alive": true, "trailer": true,
 	"date": true, "proxy-status": true, "alt-svc": true, "upgrade": true,
+	"via": true, "age": true, "cache-status": true, "ratelimit": true, "ratelimit-policy": true,
+	"x-ratelimit-limit": true, "x-ratelimit-remaining": true, "x-ratelimit-reset": true,
+}
+
+// marked are the fields that the cells that give ids put into the answer of r, by name in lower case.
+func marked(r *flow.Record) map[string]bool {
+	out := map[string]bool{}
+	for _, s := range r.Trail {
+		if s.Module != "requestid" || s.Response == nil {
+			continue
+		}
+		for _, e := range s.Response.Header {
+			out[strings.ToLower(e.Name)] = true
+		}
+	}
+	return out
 }
 
 func (c *Core) mockBody(s config.Settings, r *flow.Record) error {
@@ -141,14 +160,10 @@ func (c *Core) mockFile(r *flow.Record, body io.Reader) (string, error) {
 		return "", problem.Wrap(problem.Unavailable, err, "Keeping the body of the mock: %v. Make room or change the permissions of %s.", err, dir)
 	}
 	path := filepath.Join(dir, r.ResponseBody.Hash[:min(16, len(r.ResponseBody.Hash))]+".body")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return "", problem.Wrap(problem.Unavailable, err, "Keeping the body of the mock: %v.", err)
-	}
-	_, err = io.Copy(f, body)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
+	err := atomicfile.Write(path, 0o600, func(w io.Writer) error { // it may be the body of a mock that answers just now
+		_, err := io.Copy(w, body)
+		return err
+	})
 	if err != nil {
 		return "", problem.Wrap(problem.Unavailable, err, "Keeping the body of the mock in %s: %v. Make room on the disk.", path, err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"sync"
+	"time"
 
 	"proxycache/backend/config"
 	"proxycache/backend/ingress"
@@ -118,7 +120,7 @@ func (c *Core) edit(change func(*config.Document) error) (revision string, err e
 
 func (c *Core) apply(base string, doc *config.Document) error {
 	now := c.current.Load()
-	if c.broken.Load() != nil {
+	if c.broken.Load() != nil && c.misspelt() {
 		return problem.New(problem.Conflict, "Applying the change: %s has mistakes in it, and writing would lose what is there. Mend the file first; the status bar says what is wrong.", c.options.Config)
 	}
 	if base != now.revision {
@@ -131,7 +133,27 @@ func (c *Core) apply(base string, doc *config.Document) error {
 	if err != nil {
 		return err
 	}
-	return c.putInForce(text, func() (string, error) { return c.file.Write(base, text) })
+	err = c.putInForce(text, func() (string, error) { return c.write(base, text) })
+	if err == nil {
+		c.broken.Store(nil) // the file holds what is in force again
+	}
+	return err
+}
+
+// misspelt tells whether the file as last read has mistakes in it: else what is wrong lies outside of it.
+func (c *Core) misspelt() bool {
+	text, _ := c.file.Read()
+	_, _, list := c.load(text)
+	return len(list) > 0
+}
+
+// write writes the file, unless that would lose a change by hand which is not in force yet.
+func (c *Core) write(base string, text []byte) (revision string, err error) {
+	revision, err = c.file.Write(base, text)
+	if waits := c.broken.Load(); waits != nil && problem.KindOf(err) == problem.Conflict {
+		return "", problem.Wrap(problem.Conflict, err, "Applying the change: %s holds another change, which is tried every few seconds and cannot be put in force yet. Mend what it waits for, or take it back in the file. %v", c.options.Config, *waits)
+	}
+	return revision, err
 }
 
 // putInForce builds all that text asks for, has it written, and swaps. Nothing changes when any of
@@ -153,17 +175,24 @@ func (c *Core) putInForce(text []byte, write func() (revision string, err error)
 	if err != nil {
 		return err
 	}
-	before := c.current.Load()
-	if err := c.ingress.Configure(listening); err != nil {
+	before := len(c.ingress.Listeners())
+	doors, err := c.ingress.Prepare(listening)
+	if err != nil {
 		plan.Discard()
+		if len(c.ingress.Listeners()) < before { // a port that was taken over could not be taken back
+			c.unbound.Store(problem.Of(err))
+		}
 		return err
 	}
 	revision, err := write()
 	if err != nil {
 		plan.Discard()
-		c.rebind(before)
+		if lost := doors.Undo(); lost != nil {
+			c.unbound.Store(problem.Of(lost))
+		}
 		return err
 	}
+	doors.Commit()
 	c.engine.Swap(plan)
 	c.recorder.Configure(capture)
 	c.unbound.Store(nil)
@@ -172,11 +201,80 @@ func (c *Core) putInForce(text []byte, write func() (revision string, err error)
 	return nil
 }
 
-// rebind goes back to the addresses of the configuration that stays in force.
-func (c *Core) rebind(to *inForce) {
-	running, list := to.document.Expanded(os.LookupEnv)
-	if len(list) > 0 {
-		return // it was in force, so it expanded once; its environment cannot change while we run
+// watchConfig takes a hand edit of the file along the same road; a broken one is told and changes nothing.
+func (c *Core) watchConfig(ctx context.Context) {
+	var listening sync.WaitGroup
+	listening.Go(func() { c.listenAgain(ctx) })
+	defer listening.Wait()
+	err := c.file.Watch(ctx, c.takeOver)
+	if err != nil && ctx.Err() == nil {
+		c.log.Error("the configuration file is not watched", "error", err)
+	}
+}
+
+// takeOver puts the file's text in force, or tells why not. It is to be tried again where that lies outside
+// of the text, as a port that is taken.
+func (c *Core) takeOver(text []byte, revision string, unreadable error) (again bool) {
+	c.applying.Lock()
+	defer c.applying.Unlock()
+	err := unreadable
+	if err == nil {
+		if _, now := c.file.Read(); now != revision {
+			return true // a change from here was faster
+		}
+		err = c.putInForce(text, func() (string, error) { return revision, nil })
+	}
+	before := c.broken.Load()
+	if err == nil {
+		c.broken.Store(nil)
+		if before != nil {
+			c.log.Warn("the configuration file is usable again, and in force")
+		}
+		return false
+	}
+	list, ok := err.(problem.List)
+	if !ok {
+		list = problem.List{problem.Of(err)}
+	}
+	c.broken.Store(&list)
+	again = unreadable != nil || !c.misspelt()
+	if before == nil || before.Error() != list.Error() {
+		what := "the configuration file was changed but is not usable; the one before stays in force"
+		if unreadable != nil {
+			what = "the configuration file cannot be read any more"
+		}
+		c.log.Warn(what, "problems", list.Error(), "tried again", again)
+	}
+	return again
+}
+
+// listenEvery is how often it is tried to listen on addresses that could not be bound.
+const listenEvery = 3 * time.Second
+
+// listenAgain binds the addresses of the configuration in force once it can be done: who held a port may
+// have gone.
+func (c *Core) listenAgain(ctx context.Context) {
+	tick := time.NewTicker(listenEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if c.unbound.Load() != nil {
+			c.bind()
+		}
+	}
+}
+
+func (c *Core) bind() {
+	c.applying.Lock()
+	defer c.applying.Unlock()
+	now := c.current.Load()
+	running, list := now.document.Expanded(os.LookupEnv)
+	if c.unbound.Load() == nil || len(list) > 0 {
+		return
 	}
 	listening, err := ingressSettings(running)
 	if err == nil {
@@ -184,29 +282,11 @@ func (c *Core) rebind(to *inForce) {
 	}
 	if err != nil {
 		c.unbound.Store(problem.Of(err))
+		return
 	}
-}
-
-// watchConfig takes a hand edit of the file along the same road; a broken one is told and changes nothing.
-func (c *Core) watchConfig(ctx context.Context) {
-	err := c.file.Watch(ctx, func(text []byte, revision string) {
-		c.applying.Lock()
-		defer c.applying.Unlock()
-		err := c.putInForce(text, func() (string, error) { return revision, nil })
-		if err == nil {
-			c.broken.Store(nil)
-			return
-		}
-		list, ok := err.(problem.List)
-		if !ok {
-			list = problem.List{problem.Of(err)}
-		}
-		c.broken.Store(&list)
-		c.log.Warn("the configuration file was changed but is not usable; the one before stays in force", "problems", list.Error())
-	})
-	if err != nil && ctx.Err() == nil {
-		c.log.Error("the configuration file is not watched", "error", err)
-	}
+	c.unbound.Store(nil)
+	c.log.Warn("listening, as what was in the way is gone")
+	c.News.Say(News{Revision: now.revision, Rows: noRows, Total: c.total()})
 }
 
 func explain(doc *config.Document) []Explained {

@@ -131,18 +131,23 @@ func freeUpstream(doc *config.Document, base string) string {
 	return free(base, taken)
 }
 
-// Probe tells which route would take a request, and why the others would not.
+// Probe tells which route would take a request, and why the others would not. A request to the proxy
+// itself is a reverse one; one to any other host comes from a client that uses it as its proxy.
 func (c *Core) Probe(ctx context.Context, p RouteProbe) (RouteAnswer, error) {
 	m := replay.Message{Method: p.Method, URL: p.URL, Body: flow.NoBody}
 	if !strings.Contains(p.URL, "://") {
 		m.URL = "http://" + strings.TrimPrefix(p.URL, "//")
-		if strings.HasPrefix(p.URL, "/") {
-			m.URL = strings.TrimSuffix(c.proxyURL(), "/") + p.URL
+		if strings.HasPrefix(p.URL, "/") && !strings.HasPrefix(p.URL, "//") {
+			m.URL = strings.TrimSuffix(c.ownURL(), "/") + p.URL
 		}
 	}
-	x, err := replay.Exchange(ctx, m, &flow.Record{Door: flow.Reverse})
-	if err != nil {
-		return RouteAnswer{}, err
+	door := flow.Forward
+	if c.isOwn(m.URL) {
+		door = flow.Reverse
+	}
+	x, err := replay.Exchange(ctx, m, &flow.Record{Door: door})
+	if err != nil || !isHost(x.Request.Authority, strings.Contains(p.URL, "://")) {
+		return RouteAnswer{}, problem.New(problem.Invalid, "This is no request. Write a method and a path or a URL, as in GET /v1/items or POST https://example.com/.").At("url")
 	}
 	out := RouteAnswer{Others: []RouteReason{}}
 	var others []engine.Reason
@@ -151,6 +156,55 @@ func (c *Core) Probe(ctx context.Context, p RouteProbe) (RouteAnswer, error) {
 		out.Others = append(out.Others, RouteReason(r))
 	}
 	return out, nil
+}
+
+// ownURL is the proxy's address, or where it would be if it listened.
+func (c *Core) ownURL() string {
+	if own := c.proxyURL(); own != "" {
+		return own
+	}
+	return "http://localhost"
+}
+
+// isOwn tells whether a request to that URL comes to the proxy itself: its host is that of a listener, or
+// a name below localhost.
+func (c *Core) isOwn(target string) bool {
+	u, err := url.Parse(target)
+	if err != nil {
+		return false
+	}
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	here, isAddress := netip.ParseAddr(host)
+	return slices.ContainsFunc(c.listeners(), func(l Listener) bool {
+		at, bound := flow.SplitAuthority(l.Address)
+		if port != "" && port != bound {
+			return false
+		}
+		address, err := netip.ParseAddr(at)
+		switch {
+		case isAddress != nil:
+			return host == "localhost" || host == strings.ToLower(at)
+		case err != nil || address.IsUnspecified():
+			return here.IsLoopback()
+		}
+		return here == address
+	})
+}
+
+// isHost tells whether authority can be one that a person means: an address, or a name of letters, digits
+// and dashes. Without a scheme in front a word alone is none.
+func isHost(authority string, schemed bool) bool {
+	host, port := flow.SplitAuthority(authority)
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	odd := strings.IndexFunc(host, func(r rune) bool {
+		return r < 0x80 && !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.", r))
+	})
+	return odd < 0 && (schemed || strings.EqualFold(host, "localhost") || strings.Contains(strings.Trim(host, "."), ".") || port != "")
 }
 
 // programRuns are the programs started from here.
@@ -197,14 +251,15 @@ func (c *Core) Launch(_ context.Context, id string) (Nothing, error) {
 	if proxy == "" {
 		return Nothing{}, problem.New(problem.Unavailable, "Starting %s: the proxy is not listening, so its traffic could not pass. Mend the listen address first.", id)
 	}
-	i := slices.IndexFunc(programs.Find(), func(p programs.Program) bool { return p.ID == id })
+	found := programs.Find()
+	i := slices.IndexFunc(found, func(p programs.Program) bool { return p.ID == id })
 	if i < 0 {
 		return Nothing{}, problem.New(problem.NotFound, "Starting %q: it is not among the known programs.", id)
 	}
 	if c.launched.open(id) {
 		return Nothing{}, problem.New(problem.Conflict, "Starting %s: the one started here is still open. Use its window, or close it first.", id)
 	}
-	run, err := programs.Launch(c.background, programs.Find()[i], programs.Setup{
+	run, err := programs.Launch(c.background, found[i], programs.Setup{
 		ProxyAddress: strings.TrimPrefix(proxy, "http://"), SPKI: c.authority.SPKI(),
 		ProfileDir: filepath.Join(c.options.Dir, "profiles", id), StartURL: proxy + "/",
 	})

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"proxycache/backend/certs"
 	"proxycache/backend/flow"
@@ -59,6 +60,15 @@ func (c *Core) proxyURL() string {
 	return "http://" + host + ":" + port
 }
 
+// distrusted is a host whose certificate a program has refused.
+type distrusted struct {
+	host string
+	at   time.Time
+}
+
+// distrustedFor is how long that is told. A program that people use tries again.
+const distrustedFor = 10 * time.Minute
+
 func (c *Core) warnings(capture *problem.Problem) []string {
 	out := []string{}
 	for _, b := range c.ingress.Listeners() {
@@ -75,8 +85,8 @@ func (c *Core) warnings(capture *problem.Problem) []string {
 	for _, p := range append(c.ingress.LimitProblems(), c.ingress.CertificateProblems()...) {
 		out = append(out, p.Message)
 	}
-	if host := c.untrusted.Load(); host != nil {
-		out = append(out, fmt.Sprintf("A program refused our certificate for %s. Trust the authority there: Settings, Certificate.", *host))
+	if d := c.untrusted.Load(); d != nil && time.Since(d.at) < distrustedFor {
+		out = append(out, fmt.Sprintf("A program refused our certificate for %s. Trust the authority there: Settings, Certificate.", d.host))
 	}
 	return out
 }

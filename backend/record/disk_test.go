@@ -3,7 +3,9 @@ package record
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"strings"
 	"sync"
@@ -128,6 +130,50 @@ func TestAFailingDiskNeverStopsTraffic(t *testing.T) {
 		if whole+lost < 65 || whole+lost > 66 { // one may have been kept without the end of its body
 			t.Errorf("%d saved and %d lost of 65", whole, lost)
 		}
+	})
+}
+
+// An outage is one line when it begins and one when it ends, however often is tried meanwhile.
+func TestAnOutageIsLoggedOnceAndItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var failing atomic.Bool
+		d := &disk{save: func(*store.Batch) error {
+			if failing.Load() {
+				return problem.New(problem.Unavailable, "Saving: the disk is full. Make room.")
+			}
+			return nil
+		}}
+		var log strings.Builder // read while nobody writes
+		r := newRecorder(answering(func() io.Reader { return &zeros{1 << 20} }), d, settings(), slog.New(slog.NewTextHandler(&log, nil)))
+		r.start()
+		ask := func(times int) {
+			for range times {
+				if _, err := serve(r, request(nil)); err != nil {
+					t.Error(err)
+				}
+			}
+			time.Sleep(4 * retryMost)
+		}
+		ask(2)
+		for range 2 {
+			log.Reset()
+			failing.Store(true)
+			before := r.Stats().Lost
+			ask(64)
+			synctest.Wait()
+			if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "the disk is full") {
+				t.Errorf("at its beginning is told\n%s", got)
+			}
+			log.Reset()
+			failing.Store(false)
+			ask(2)
+			synctest.Wait()
+			lost := r.Stats().Lost - before
+			if got := log.String(); lost == 0 || strings.Count(got, "\n") != 1 || !strings.Contains(got, fmt.Sprintf("\"lost meanwhile\"=%d\n", lost)) {
+				t.Errorf("%d were lost, and at its end is told\n%s", lost, got)
+			}
+		}
+		shut(t, r)
 	})
 }
 

@@ -45,10 +45,17 @@ type queue struct {
 	spare   []item // room for the next ones
 	bytes   int64  // of items and of the batch that is being saved
 	failing bool   // the last attempt to save failed
+	outage  outage // what was told of such attempts
 	ending  bool   // nothing comes any more
 	space   sync.Cond
 	some    chan struct{} // an item is there
 	full    chan struct{} // there is enough for a batch
+}
+
+// outage is a time in which nothing can be saved. It is told at its beginning and at its end.
+type outage struct {
+	told bool
+	lost int64 // exchanges, before it
 }
 
 func (q *queue) init(mu *sync.Mutex) {
@@ -182,6 +189,7 @@ func (r *Recorder) save(ctx context.Context, batch []item) {
 			r.saveEach(batch)
 			return
 		}
+		r.tellOutage(err)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -258,8 +266,35 @@ func batchOf(items []item) *store.Batch {
 	return b
 }
 
+// tellOutage logs that saving fails, at the first attempt that does.
+func (r *Recorder) tellOutage(err error) {
+	r.mu.Lock()
+	o := &r.queue.outage
+	news := !o.told
+	if news {
+		*o = outage{told: true, lost: r.stats.lost}
+	}
+	r.mu.Unlock()
+	if news {
+		r.log.Error("exchanges cannot be saved just now; they wait, and are lost when there is no room to", "error", err)
+	}
+}
+
+// tellRecovery logs that saving works again after an outage.
+func (r *Recorder) tellRecovery() {
+	r.mu.Lock()
+	o := r.queue.outage
+	r.queue.outage = outage{}
+	lost := r.stats.lost - o.lost
+	r.mu.Unlock()
+	if o.told {
+		r.log.Warn("exchanges are saved again", "lost meanwhile", lost)
+	}
+}
+
 // saved lets go of what is in the store now.
 func (r *Recorder) saved(batch []item) {
+	r.tellRecovery()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.queue.failing, r.stats.warning = false, nil

@@ -36,7 +36,7 @@ func fault(doing, path string, err error) error {
 	}
 	switch resultCode(err) {
 	case full:
-		return problem.Wrap(problem.Unavailable, err, "%s: the disk of %s is full. Make room on it, or lower capture.max_size.", doing, path)
+		return problem.Wrap(problem.Unavailable, err, "%s: the disk of %s is full. Make room on it.", doing, path)
 	case corrupt, noDatabase, badFormat:
 		return problem.Wrap(problem.Unavailable, err, "%s: %s is damaged or no capture (%v). Move it to another place; a new one is made at the next start.", doing, path, err)
 	case readOnly, noPermission, cannotOpen:

@@ -75,7 +75,7 @@ func TestAFullDiskIsToldAndTheBatchCanBeTriedAgain(t *testing.T) {
 	batch := &Batch{Entries: []Entry{withBody(Entry{Record: exchange(2)}, noise(ChunkSize, 1)), withBody(Entry{Record: exchange(3)}, noise(ChunkSize, 1))}}
 	for range 2 {
 		err := s.Save(batch)
-		if problem.KindOf(err) != problem.Unavailable || !strings.Contains(err.Error(), s.Path()) || !strings.Contains(err.Error(), "full") {
+		if problem.KindOf(err) != problem.Unavailable || !strings.Contains(err.Error(), s.Path()) || !strings.Contains(err.Error(), "full. Make room on it.") {
 			t.Errorf("saving on a full disk: %v", err)
 		}
 		if s.Total() != 1 || s.LastSeq() != 1 {
