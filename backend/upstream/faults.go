@@ -22,6 +22,7 @@ import (
 
 // Windows has numbers of its own for these (winsock2.h), which no other system uses.
 const (
+	wsaTooManyFiles    = syscall.Errno(10024)
 	wsaNetUnreachable  = syscall.Errno(10051)
 	wsaRefused         = syscall.Errno(10061)
 	wsaHostUnreachable = syscall.Errno(10065)
@@ -33,6 +34,16 @@ func isRefused(err error) bool {
 
 func isUnreachable(err error) bool {
 	for _, e := range []syscall.Errno{syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EADDRNOTAVAIL, syscall.EHOSTDOWN, wsaNetUnreachable, wsaHostUnreachable} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// isExhausted tells that this machine or process has nothing left to connect with.
+func isExhausted(err error) bool {
+	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, wsaTooManyFiles} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -102,6 +113,8 @@ func (p *Pool) notConnected(x *flow.Exchange, t *target, err error) error {
 	switch {
 	case x.Context().Err() != nil:
 		return p.cancelled(x, doing)
+	case isExhausted(err):
+		return problem.Wrap(problem.Overloaded, err, "%s: this machine lets the proxy open no more connections (%v). Raise its limit of open files (ulimit -n), or lower connections in [limits].", doing, rootOf(err))
 	case isRefused(err):
 		return problem.Wrap(problem.Refused, err, "%s: nothing listens there. %s", doing, p.advice("Start the server or change the target", "Start the server or check the address"))
 	case isTimeout(err):

@@ -74,6 +74,9 @@ func TestTheReasonOfAFailedConnection(t *testing.T) {
 		{number(syscall.ENETUNREACH), problem.Unreachable},
 		{number(wsaNetUnreachable), problem.Unreachable},
 		{number(syscall.EACCES), problem.Unreachable},
+		{number(syscall.EMFILE), problem.Overloaded},
+		{number(syscall.ENFILE), problem.Overloaded},
+		{number(wsaTooManyFiles), problem.Overloaded},
 		{number(syscall.ETIMEDOUT), problem.Timeout},
 		{context.DeadlineExceeded, problem.Timeout},
 	}

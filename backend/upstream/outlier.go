@@ -34,7 +34,7 @@ func outcomeOf(status int) outcome {
 // ofTarget tells whether an exchange failed by its target, not by its client or by us.
 func ofTarget(err error) bool {
 	switch problem.KindOf(err) {
-	case problem.ClientLeft, problem.Forbidden, problem.Overloaded, problem.Internal, problem.Loop:
+	case problem.ClientLeft, problem.SlowClient, problem.BadRequest, problem.Forbidden, problem.Overloaded, problem.Internal, problem.Loop:
 		return false
 	}
 	return true

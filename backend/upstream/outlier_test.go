@@ -239,7 +239,7 @@ func TestAnswersOfRealExchangesAreJudged(t *testing.T) {
 
 func TestWhoseFaultItIs(t *testing.T) {
 	for kind, want := range map[problem.Kind]bool{
-		problem.ClientLeft: false, problem.Forbidden: false, problem.Overloaded: false,
+		problem.ClientLeft: false, problem.SlowClient: false, problem.BadRequest: false, problem.Forbidden: false, problem.Overloaded: false,
 		problem.Refused: true, problem.Terminated: true, problem.ReadTimeout: true, problem.DNS: true, problem.BadResponse: true,
 	} {
 		if got := ofTarget(problem.New(kind, "it failed")); got != want {
