@@ -33,6 +33,7 @@ func (b *bench) latency(ctx context.Context) error {
 		if err := bind(ctx, b.origin, strconv.Itoa(loadProcessor)); err != nil {
 			return err
 		}
+		defer shield()()
 		defer func() {
 			b.site.processor = ""
 			_ = bind(ctx, b.origin, fmt.Sprintf("0-%d", runtime.NumCPU()-1)) // it fails when it has ended

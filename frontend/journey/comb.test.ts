@@ -98,11 +98,103 @@ describe('the comb', () => {
     await page.getByRole('button', { name: 'Apply 1 change' }).waitFor();
   });
 
+  journey('what stands over the canvas takes the mouse, and the canvas is dragged beside it', async ({ page }) => {
+    await go(page, 'Comb');
+    const zoom = async () => Number.parseInt(await page.getByText(/^\d+ %$/).innerText(), 10);
+    const before = await zoom();
+    await page.getByRole('button', { name: 'Zoom in' }).click();
+    expect(await zoom()).toBeGreaterThan(before);
+    await page.getByRole('button', { name: 'Zoom out' }).click();
+    await page.getByRole('button', { name: 'Zoom out' }).click();
+    expect(await zoom()).toBeLessThan(before);
+    await page.getByRole('button', { name: 'Fit' }).click();
+    expect(await zoom()).toBe(before);
+    await page.getByRole('treeitem', { name: /^Headers,/ }).click();
+    await page.getByRole('button', { name: 'demo', exact: true }).click();
+    await page.getByRole('textbox', { name: 'Name', exact: true }).waitFor();
+    await page.getByText('TOML', { exact: true }).click();
+    await page.getByText('[[routes.cells]]').first().waitFor();
+    await page.getByText('Grid', { exact: true }).click();
+
+    const cell = page.getByRole('treeitem', { name: /^Headers,/ });
+    const from = await cell.boundingBox();
+    const canvas = await page.locator('.canvas').boundingBox();
+    if (!from || !canvas) throw new Error('nothing is drawn');
+    await page.mouse.move(canvas.x + 10, canvas.y + 70);
+    await page.mouse.down();
+    await page.mouse.move(canvas.x + 50, canvas.y + 100, { steps: 4 });
+    await page.mouse.up();
+    const to = await cell.boundingBox();
+    expect([Math.round((to?.x ?? 0) - from.x), Math.round((to?.y ?? 0) - from.y)]).toEqual([40, 30]);
+  });
+
+  journey('a new route can be applied as it is made', async ({ page, program }) => {
+    await go(page, 'Comb');
+    await page.getByRole('button', { name: 'Add a route' }).click();
+    await page.getByRole('button', { name: /^Apply/ }).click();
+    await page.getByText(/^Applied/).waitFor();
+    expect(await program.config()).toContain('\n\n[[routes]]\nname = "new-route"\nwhen = \'host = "new-route.localhost"\'\nto = "demo"\n\n[[routes]]\nname = "demo"');
+  });
+
+  journey('a cell has a menu, and what is no cell has none', async ({ page }) => {
+    await go(page, 'Comb');
+    await page.getByRole('treeitem', { name: /^Headers,/ }).click({ button: 'right' });
+    await page.getByRole('menuitem', { name: /^Switch off/ }).click();
+    await page.getByRole('treeitem', { name: /^Headers,.*off/ }).waitFor();
+    await page.getByRole('treeitem', { name: /^Clients,/ }).click({ button: 'right' });
+    expect(await page.getByRole('menu').count()).toBe(0);
+  });
+
+  journey('a reload asks before it throws a draft away', async ({ page }) => {
+    await go(page, 'Comb');
+    await page.getByRole('treeitem', { name: /^Headers,/ }).focus();
+    await page.keyboard.press('Space');
+    await page.getByRole('button', { name: 'Apply 1 change' }).waitFor();
+    const asked: string[] = [];
+    page.on('dialog', (dialog) => {
+      asked.push(dialog.type());
+      void dialog.dismiss();
+    });
+    await page.evaluate(() => location.reload());
+    await until('it was asked', () => asked.length > 0);
+    expect(asked).toEqual(['beforeunload']);
+    await page.getByRole('button', { name: 'Discard' }).click();
+    await page.reload();
+    await page.getByText('In force, no changes').waitFor();
+    expect(asked).toHaveLength(1);
+  });
+
+  journey('stays legible in a small window: it is panned, and the modules fold away', async ({ page }) => {
+    await go(page, 'Comb');
+    const percent = page.getByText(/^\d+ %$/);
+    expect(Number.parseInt(await percent.innerText(), 10)).toBeGreaterThanOrEqual(70);
+    const canvas = page.locator('.canvas');
+    const high = async () => (await canvas.boundingBox())?.height ?? 0;
+    const before = await high();
+    await page.getByRole('button', { name: 'Modules' }).click();
+    await until('there is more room', async () => (await high()) > before + 60);
+    await page.getByRole('treeitem').first().focus();
+    await page.keyboard.press('End');
+    await until('the cell with the focus is in sight', async () => {
+      const at = await page.locator('[role=treeitem]:focus').boundingBox();
+      const all = await canvas.boundingBox();
+      return at !== null && all !== null && at.x >= all.x && at.x + at.width <= all.x + all.width;
+    });
+    await page.getByRole('button', { name: 'Fit' }).click();
+    await until('all of it is', async () => Number.parseInt(await percent.innerText(), 10) < 70);
+  }, { width: 1024, height: 640, config: listening(`${demoRoute}\n${'  [[routes.cells]]\n  use = "headers"\n\n'.repeat(6)}`) });
+
   journey('tells which route would take a request, and why the others would not', async ({ page }) => {
     await go(page, 'Comb');
     await page.getByRole('textbox', { name: 'Which route takes it?' }).fill('GET /v1/items');
     await page.getByText('demo, at 1.').waitFor();
-  });
+    const field = page.getByRole('textbox', { name: 'Which route takes it?' });
+    await field.fill('GET http://example.com/');
+    await page.getByText(/^No route takes it/).waitFor();
+    await field.fill('no request at all');
+    await page.getByText(/is no request/).waitFor();
+    expect(await field.getAttribute('aria-invalid')).toBe('true');
+  }, { expected: /400 \(Bad Request\)/ });
 
   journey('shows the way of an exchange', async ({ page, program }) => {
     await ask(`${program.proxy}/v1/items`);

@@ -33,7 +33,7 @@ describe('a first start', () => {
       const card = page.getByRole('region', { name: 'Put it in front of my server' });
       const row = card.getByRole('listitem').filter({ hasText: `:${origin.port}` });
       await row.getByText('Waiting for a request').waitFor();
-      const address = await row.getByText(/^http:\/\/.+\.localhost:\d+$/).innerText();
+      const address = await row.getByText(/^http:\/\/.+\.localhost:\d+$/).textContent() ?? '';
       expect(new URL(address).port).toBe(new URL(program.proxy).port);
 
       const answer = await ask(`${program.proxy}/hello`, { headers: { Host: new URL(address).host } });
@@ -56,6 +56,7 @@ describe('a first start', () => {
   journey('says what is wrong with an address, at the field', async ({ page }) => {
     await page.getByRole('button', { name: 'Another address' }).click();
     const field = page.getByRole('textbox', { name: 'Port, address or URL of the server' });
+    expect(await field.evaluate((one) => one === document.activeElement)).toBe(true);
     await field.fill('70000');
     await field.press('Enter');
     await page.getByText('Ports go from 1 to 65535').waitFor();

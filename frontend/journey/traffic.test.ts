@@ -31,6 +31,22 @@ describe('the list', () => {
     expect(await page.getByRole('grid', { name: 'Traffic' }).getAttribute('aria-rowcount')).toBe('3');
   });
 
+  journey('has a menu on a row and none on its head; a narrow row shows the path', async ({ page, program }) => {
+    await ask(`${program.proxy}/v1/items/with-a-path-that-takes-room`);
+    await go(page, 'Traffic');
+    const one = row(page, 'takes-room');
+    await page.getByRole('columnheader', { name: 'URL' }).click({ button: 'right' });
+    expect(await page.getByRole('menu').count()).toBe(0);
+    await one.click({ button: 'right' });
+    await page.getByRole('menuitem', { name: 'Mock this' }).waitFor();
+    await page.keyboard.press('Escape');
+    await one.click();
+    await detail(page).waitFor();
+    const [host, path] = await one.locator('.url .cut').evaluateAll((parts) => parts.map((part) => part.clientWidth / part.scrollWidth));
+    expect(host).toBeLessThan(0.5);
+    expect(path).toBeGreaterThan(host ?? 1);
+  }, { width: 1024, height: 640 });
+
   journey('is walked with j and k, and opened with Enter', async ({ page, program }) => {
     for (const path of ['/v1/items/1', '/v1/items/2', '/v1/items/3']) await ask(program.proxy + path);
     await go(page, 'Traffic');

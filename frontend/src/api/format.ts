@@ -52,3 +52,25 @@ export function binarySize(bytes: number): string {
   const digits = unit === 0 || Math.abs(value) >= 99.95 ? 0 : 1;
   return `${value.toLocaleString('en', { maximumFractionDigits: digits })} ${units[unit]}`;
 }
+
+const clock = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+
+/** "09:04:31", of milliseconds of Unix: 24 hours everywhere. */
+export function timeOfDay(millis: number): string {
+  return clock.format(millis);
+}
+
+const day = new Intl.DateTimeFormat('en-CA', { year: 'numeric', month: '2-digit', day: '2-digit' });
+
+/** "2026-11-29 09:04:31". */
+export function dateTime(millis: number): string {
+  return `${day.format(millis)} ${clock.format(millis)}`;
+}
+
+/** The characters that turn the direction of what follows: a name that ends in "exe" can look as if it ended in "jpg". */
+const turning = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** What came off the wire with its invisible turns of direction in sight: "a[U+202E]gpj.exe". */
+export function shown(text: string): string {
+  return text.replace(turning, (one) => `[U+${one.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}]`);
+}

@@ -1,8 +1,9 @@
 import type { Backend, Route } from '../api/backend';
 import { wordsOf } from '../api/calls';
+import { count } from '../api/format';
 import type { Live } from '../api/live.svelte';
 import type { Memory, Theme } from '../api/memory.svelte';
-import { actionFor, type Action } from '../ui/action';
+import { actionFor, type Action, type Shortcut } from '../ui/action';
 import type { Toasts } from '../ui/toasts.svelte';
 import { commandOf, exchangeIn, rank, type Command } from './commands';
 import { isPage, pages, settingsPage, type PageId } from './pages';
@@ -14,6 +15,8 @@ export interface ShellOptions {
   toasts: Toasts;
   /** The actions of each page. */
   actions: Record<PageId, Action[]>;
+  /** Keys of lists, fields and the like, for the sheet of shortcuts. */
+  shortcuts?: Shortcut[];
   openExchange(seq: number): void;
   openRoute(name: string): void;
 }
@@ -73,16 +76,19 @@ export class ShellState {
   commands(query: string): Command[] {
     const seq = exchangeIn(query);
     const jump: Command[] = seq
-      ? [{ id: 'jump.exchange', title: `Open exchange #${seq}`, group: 'Go to', icon: 'arrow-right', keys: '', run: () => this.#o.openExchange(seq) }]
+      ? [{ id: 'jump.exchange', title: `Open exchange #${count(seq)}`, group: 'Go to', icon: 'arrow-right', keys: '', run: () => this.#o.openExchange(seq) }]
       : [];
     return [...jump, ...rank([...this.#actionCommands(), ...this.#routeCommands()], query)];
   }
 
-  /** All actions by where they work, for the sheet of shortcuts. */
-  groups(): { title: string; actions: Action[] }[] {
-    const all = [...this.actions, ...Object.values(this.#o.actions).flat()].filter((action) => action.keys);
-    const titles = new Set(all.map((action) => action.group));
-    return [...titles].map((title) => ({ title, actions: all.filter((action) => action.group === title) }));
+  /** All that keys do, by where they do it, for the sheet of shortcuts. */
+  groups(): { title: string; shortcuts: Shortcut[] }[] {
+    const actions = [...this.actions, ...Object.values(this.#o.actions).flat()].flatMap(({ title, group, keys, sheet = title }): Shortcut[] =>
+      keys && sheet !== '' ? [{ title: sheet, group, keys: [keys] }] : [],
+    );
+    const all = [...actions, ...(this.#o.shortcuts ?? [])];
+    const titles = new Set(all.map((shortcut) => shortcut.group));
+    return [...titles].map((title) => ({ title, shortcuts: all.filter((shortcut) => shortcut.group === title) }));
   }
 
   onkeydown(event: KeyboardEvent): void {
@@ -98,7 +104,7 @@ export class ShellState {
     const on = !(this.live.status?.recording ?? true);
     try {
       await this.#o.backend.setRecording(on);
-      this.toasts.show(on ? 'Recording again.' : 'Recording is paused. Requests pass, but are not kept.');
+      this.toasts.show(on ? 'Recording again.' : 'Recording is paused. Requests pass, but are not kept.', { about: 'recording' });
     } catch (error) {
       this.toasts.show(wordsOf(error), { tone: 'bad' });
     }
@@ -142,8 +148,8 @@ export class ShellState {
       ...[...pages, settingsPage].map((page) => ({
         id: `shell.${page.id}`, title: `Go to ${page.title}`, group: 'Window', keys: page.keys, run: () => this.go(page.id),
       })),
-      { id: 'shell.pause', title: 'Pause recording', group: 'Window', keys: 'mod+.', enabled: recording, run: () => void this.toggleRecording() },
-      { id: 'shell.record', title: 'Record again', group: 'Window', keys: 'mod+.', enabled: () => !recording(), run: () => void this.toggleRecording() },
+      { id: 'shell.pause', title: 'Pause recording', group: 'Window', keys: 'mod+.', sheet: 'Pause recording, or record again', enabled: recording, run: () => void this.toggleRecording() },
+      { id: 'shell.record', title: 'Record again', group: 'Window', keys: 'mod+.', sheet: '', enabled: () => !recording(), run: () => void this.toggleRecording() },
       { id: 'shell.undo', title: 'Undo the last removal', group: 'Window', keys: 'mod+z', enabled: () => this.toasts.items.some((toast) => toast.action), run: () => void this.toasts.undo() },
       { id: 'shell.shortcuts', title: 'Show the keyboard shortcuts', group: 'Window', keys: '?', run: () => (this.shortcutsOpen = true) },
       ...themes.map((theme) => ({

@@ -4,13 +4,17 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FakeBackend } from '../api/fake';
 import { Live } from '../api/live.svelte';
 import { Memory } from '../api/memory.svelte';
+import { combShortcuts } from '../features/comb/comb.svelte';
+import { trafficShortcuts } from '../features/traffic/actions';
 import type { Action } from '../ui/action';
 import { Toasts } from '../ui/toasts.svelte';
+import ToastHost from '../ui/ToastHost.svelte';
 import Banners from './Banners.svelte';
 import { wear } from './look.svelte';
 import Palette from './Palette.svelte';
 import { ShellState } from './shell.svelte';
 import StatusBar from './StatusBar.svelte';
+import TopBar from './TopBar.svelte';
 
 let backend: FakeBackend;
 let memory: Memory;
@@ -38,6 +42,7 @@ beforeEach(async () => {
       comb: [act('apply', 'Comb', 'mod+s')],
       settings: [],
     },
+    shortcuts: [...trafficShortcuts, ...combShortcuts],
     openExchange: (seq) => did.push(`exchange ${seq}`),
     openRoute: (name) => did.push(`route ${name}`),
   });
@@ -109,9 +114,10 @@ describe('the keyboard', () => {
     await vi.waitUntil(() => toasts.items.length === 1);
     expect(live.status?.recording).toBe(false);
     press('.', { ctrlKey: true });
-    await vi.waitUntil(() => toasts.items.length === 2);
-    expect(live.status?.recording).toBe(true);
-    expect(toasts.items.map((toast) => toast.text)).toEqual(['Recording is paused. Requests pass, but are not kept.', 'Recording again.']);
+    await vi.waitUntil(() => live.status?.recording);
+    // What is no longer so is not told any more.
+    await vi.waitUntil(() => toasts.items[0]?.text === 'Recording again.');
+    expect(toasts.items).toHaveLength(1);
   });
 });
 
@@ -209,6 +215,27 @@ describe('what is wrong', () => {
   });
 });
 
+it('a toast shows what takes it back and what else can be done', () => {
+  toasts.show('Nothing to do.');
+  toasts.show('Mocked.', { action: { label: 'Undo', run: () => did.push('undone') }, other: { label: 'Edit', run: () => did.push('edited') } });
+  render(ToastHost, { toasts });
+  expect(screen.getAllByRole('button').map((button) => button.textContent || button.ariaLabel)).toEqual(['Dismiss', 'Undo', 'Edit', 'Dismiss']);
+  screen.getByRole('button', { name: 'Edit' }).click();
+  expect([did, toasts.items.length]).toEqual([['edited'], 1]);
+});
+
+it('a backend that is gone is neither recording nor listening', () => {
+  render(TopBar, { shell });
+  render(StatusBar, { shell });
+  expect(screen.getByRole('button', { name: 'Recording' })).toBeInTheDocument();
+  expect(document.querySelector('footer .ok')).not.toHaveClass('unknown');
+  backend.connect(false);
+  flushSync();
+  expect(screen.queryByRole('button', { name: 'Recording' })).toBeNull();
+  expect(screen.getByRole('banner')).toHaveTextContent('Disconnected');
+  expect(document.querySelector('footer .ok')).toHaveClass('unknown');
+});
+
 describe('the time of exchanges in the status bar', () => {
   it('is the median and the slowest hundredth of the last ten seconds, and all of it on hover', () => {
     render(StatusBar, { shell });
@@ -229,7 +256,10 @@ describe('the time of exchanges in the status bar', () => {
 it('the sheet of shortcuts names every key once, by where it works', () => {
   const groups = shell.groups();
   expect(groups.map((group) => group.title)).toEqual(['Window', 'Traffic', 'Comb']);
-  expect(groups.flatMap((group) => group.actions.map((action) => action.id))).not.toContain('tour');
+  expect(groups.flatMap((group) => group.shortcuts.map((shortcut) => shortcut.title))).not.toContain('Do tour');
+  const keys = groups.flatMap((group) => group.shortcuts.flatMap((shortcut) => shortcut.keys.map((one) => `${group.title} ${one}`)));
+  expect(keys).toEqual([...new Set(keys)]);
+  for (const one of ['Window mod+.', 'Traffic Enter', 'Comb  ', 'Comb +']) expect(keys).toContain(one);
 });
 
 it('the page wears the theme and the row height, and changes at once', () => {

@@ -3,15 +3,18 @@ import { HttpBackend } from '../api/http';
 import { Live } from '../api/live.svelte';
 import { Memory } from '../api/memory.svelte';
 import { inWindow, WailsBackend } from '../api/wails';
-import { Comb } from '../features/comb/comb.svelte';
+import { Comb, combShortcuts } from '../features/comb/comb.svelte';
 import { Settings } from '../features/settings/settings.svelte';
 import { Start } from '../features/start/start.svelte';
+import { trafficShortcuts } from '../features/traffic/actions';
 import { Traffic } from '../features/traffic/traffic.svelte';
 import { Toasts } from '../ui/toasts.svelte';
 import { ShellState } from './shell.svelte';
 
 /** The states of the frame and of every page, made once for the life of the window. */
 export interface Wired {
+  /** There are changes that a reload would lose. */
+  unsaved: () => boolean;
   shell: ShellState;
   start: Start;
   traffic: Traffic;
@@ -56,8 +59,10 @@ export async function wire(backend: Backend): Promise<Wired> {
   const shell = new ShellState({
     ...shared,
     actions: { start: start.actions, traffic: traffic.actions, comb: comb.actions, settings: settings.actions },
+    shortcuts: [...trafficShortcuts, ...combShortcuts],
     openExchange,
     openRoute,
   });
-  return { shell, start, traffic, comb, settings };
+  const unsaved = () => comb.changes.length + settings.changes.length > 0;
+  return { unsaved, shell, start, traffic, comb, settings };
 }

@@ -8,7 +8,17 @@ export interface Action {
   /** "mod+k", "j", "shift+c", "?", "Delete". Mod is ⌘ on a Mac, Ctrl elsewhere. */
   keys?: string;
   enabled?: () => boolean;
+  /** What the sheet of shortcuts says instead of the title; "" where another action says it. */
+  sheet?: string;
   run: () => void;
+}
+
+/** What keys do where an element has the focus, and not the window: only the sheet of shortcuts tells it. */
+export interface Shortcut {
+  title: string;
+  group: string;
+  /** Each as in Action. */
+  keys: string[];
 }
 
 const isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? '');

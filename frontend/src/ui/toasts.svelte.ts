@@ -6,7 +6,12 @@ export interface ToastAction {
 }
 
 export interface ToastOptions {
+  /** Takes it back, as a rule: Ctrl+Z runs it. */
   action?: ToastAction;
+  /** What else can be done. */
+  other?: ToastAction;
+  /** What it is about: it takes the place of an older one about the same. */
+  about?: string;
   tone?: 'plain' | 'ok' | 'bad';
 }
 
@@ -15,6 +20,8 @@ export interface Toast {
   text: string;
   tone: 'plain' | 'ok' | 'bad';
   action: ToastAction | undefined;
+  other: ToastAction | undefined;
+  about: string;
 }
 
 const maxShown = 4;
@@ -32,7 +39,9 @@ export class Toasts {
   show(text: string, options: ToastOptions = {}): () => void {
     const id = this.#next++;
     const tone = options.tone ?? 'plain';
-    this.items = [...this.items, { id, text, tone, action: options.action }];
+    const about = options.about ?? '';
+    for (const old of this.items.filter((item) => about !== '' && item.about === about)) this.dismiss(old.id);
+    this.items = [...this.items, { id, text, tone, action: options.action, other: options.other, about }];
     for (const old of this.items.slice(0, -maxShown)) this.dismiss(old.id);
     const millis = options.action ? undoMillis : tone === 'bad' ? badMillis : plainMillis;
     this.#timers.set(id, setTimeout(() => this.dismiss(id), millis));
@@ -47,9 +56,9 @@ export class Toasts {
     return true;
   }
 
-  act(toast: Toast): void {
+  act(toast: Toast, action = toast.action): void {
     this.dismiss(toast.id);
-    toast.action?.run();
+    action?.run();
   }
 
   dismiss(id: number): void {

@@ -3,7 +3,7 @@ import { Failure } from '../../api/backend';
 import { latencyOf } from '../../api/latency';
 import type { Live } from '../../api/live.svelte';
 import type { Memory } from '../../api/memory.svelte';
-import type { Action } from '../../ui/action';
+import type { Action, Shortcut } from '../../ui/action';
 import type { Toasts } from '../../ui/toasts.svelte';
 import { Acting } from './acting.svelte';
 import { Clock } from './clock.svelte';
@@ -49,6 +49,8 @@ export class Comb {
   /** Where the next module of the palette goes: an index among the route's own cells. */
   insertAt = $state<number | null>(null);
   view = $state<'grid' | 'toml'>('grid');
+  /** The modules to choose from are in sight. */
+  paletteOpen = $state(true);
   diffOpen = $state(false);
   /** The exchange laid over the comb. */
   exchange = $state.raw<Exchange | null>(null);
@@ -65,12 +67,16 @@ export class Comb {
   private begun = false; // a route was chosen, if only by the first load
   private checkTimer: ReturnType<typeof setTimeout> | undefined;
   private checks = 0;
+  /** Takes away the toast that offers to undo the last edit: another edit would be undone by it. */
+  private takenBack: () => void = () => undefined;
 
   constructor(private readonly o: { backend: Backend; live: Live; toasts: Toasts; links: Links; memory?: Memory }) {
+    this.paletteOpen = o.memory?.get('comb.palette') !== 'closed';
     this.now = new Now(o.backend);
     this.acting = new Acting(o.backend, o.toasts, () => void this.now.ask());
     o.live.onNews((news) => {
       if (news.revision !== '' && news.revision !== this.config?.revision) void this.reload();
+      else if (news.reset && (this.failed !== null || this.config !== null)) void this.load();
       if (news.reset) this.last = [];
     });
   }
@@ -102,11 +108,15 @@ export class Comb {
     try {
       this.catalogue = await this.o.backend.catalogue();
       await this.reload();
-      if (!this.begun) this.selectRoute(this.firstRoute());
-      this.failed = null;
+      if (!this.begun && this.config !== null) this.selectRoute(this.firstRoute());
     } catch (e) {
-      this.failed = words(e);
+      this.missed(e);
     }
+  }
+
+  /** What was loaded before stays in sight: the banner over every page says that it is old. */
+  private missed(e: unknown): void {
+    if (this.config === null) this.failed = words(e);
   }
 
   /** The route that was looked at last, or the first one. */
@@ -121,9 +131,10 @@ export class Comb {
       const config = await this.o.backend.config();
       this.stale = this.edited !== null && this.config !== null && config.revision !== this.config.revision;
       this.config = config;
+      this.failed = null;
       this.keepSelection();
     } catch (e) {
-      this.failed = words(e);
+      this.missed(e);
     }
   }
 
@@ -185,6 +196,11 @@ export class Comb {
     this.exchange = exchange;
   }
 
+  togglePalette(): void {
+    this.paletteOpen = !this.paletteOpen;
+    this.o.memory?.set('comb.palette', this.paletteOpen ? '' : 'closed');
+  }
+
   closeTrail(): void {
     this.exchange = null;
   }
@@ -202,6 +218,7 @@ export class Comb {
     const same = next !== null && this.config !== null && draft.changes(this.config.document, next).length === 0;
     this.edited = same ? null : next;
     this.exchange = null;
+    this.takenBack();
     this.keepSelection();
     clearTimeout(this.checkTimer);
     if (this.edited === null) {
@@ -245,7 +262,11 @@ export class Comb {
     this.past = [...this.past, this.edited];
     this.future = [];
     this.put(null);
-    this.o.toasts.show('Changes discarded', { action: { label: 'Undo', run: () => this.undo() } });
+    this.offerUndo('Changes discarded');
+  }
+
+  private offerUndo(text: string): void {
+    this.takenBack = this.o.toasts.show(text, { action: { label: 'Undo', run: () => this.undo() } });
   }
 
   async apply(): Promise<void> {
@@ -259,6 +280,7 @@ export class Comb {
       this.future = [];
       this.checked = null;
       this.stale = false;
+      this.takenBack();
       this.keepSelection();
       this.o.toasts.show(n === 1 ? 'Applied 1 change' : `Applied ${n} changes`);
     } catch (e) {
@@ -296,7 +318,7 @@ export class Comb {
   remove(ref: CellRef): void {
     if (this.document === null) return;
     this.edit(draft.removeCell(this.document, ref));
-    this.o.toasts.show(`Removed ${ref.id}`, { action: { label: 'Undo', run: () => this.undo() } });
+    this.offerUndo(`Removed ${ref.id}`);
   }
 
   move(ref: CellRef, step: number): void {
@@ -317,7 +339,7 @@ export class Comb {
   removeRoute(name: string): void {
     if (this.document === null) return;
     this.edit(draft.removeRoute(this.document, name));
-    this.o.toasts.show(`Removed ${name}`, { action: { label: 'Undo', run: () => this.undo() } });
+    this.offerUndo(`Removed ${name}`);
   }
 
   setRoute(part: Parameters<typeof draft.changeRoute>[2]): void {
@@ -383,7 +405,7 @@ export class Comb {
   async probe(): Promise<void> {
     const text = this.probeText.trim();
     this.probeError = null;
-    if (text === '') {
+    if (/^[A-Z]*$/.test(text)) { // nothing yet, or the method of what is being written
       this.probeAnswer = null;
       return;
     }
@@ -429,5 +451,19 @@ export class Comb {
     { id: 'comb.close', title: 'Close the exchange on the comb', group: 'Comb', keys: 'Escape', enabled: () => this.exchange !== null, run: () => this.closeTrail() },
   ];
 }
+
+const group = 'Comb';
+
+/** What keys do on the comb, and in the list of routes. */
+export const combShortcuts: Shortcut[] = [
+  { title: 'Go along the comb', group, keys: ['ArrowLeft', 'ArrowRight'] },
+  { title: 'Go to its beginning, to its end', group, keys: ['Home', 'End'] },
+  { title: 'Show what the cell is set to', group, keys: ['Enter'] },
+  { title: 'Switch the cell off or on', group, keys: [' '] },
+  { title: 'Move the cell', group, keys: ['alt+ArrowLeft', 'alt+ArrowRight'] },
+  { title: 'Put a module behind the cell', group, keys: ['+'] },
+  { title: 'Remove the cell or the route', group, keys: ['Delete'] },
+  { title: 'Move the route', group, keys: ['alt+ArrowUp', 'alt+ArrowDown'] },
+];
 
 const words = (e: unknown) => (e instanceof Failure || e instanceof Error ? e.message : String(e));

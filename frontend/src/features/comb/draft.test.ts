@@ -27,7 +27,7 @@ describe('edits leave the document they came from alone', () => {
     ['leniency', changeRoute(doc, 'web', { lenient: ['obs_fold'] }), ['routes.web.lenient']],
     ['the same leniency', changeRoute(doc, 'web', { lenient: [] }), []],
     ['a removed route', removeRoute(doc, 'web'), ['web']],
-    ['a new route', addRoute(doc)[0], ['route']],
+    ['a new route', addRoute(doc)[0], ['new-route']],
     ['a listener', { ...doc, listen: [{ address: ':1', accept: [], proxyProtocol: false, username: '', password: '' }] }, ['general']],
     ['nothing', moveCell(doc, { route: 'api', id: 'headers' }, -1), []],
   ])('%s is told', (_, next, want) => {
@@ -45,4 +45,11 @@ it('a second cell of a module has an id of its own', () => {
 
 it('free counts on', () => {
   expect(free('a', ['a', 'a-2'])).toBe('a-3');
+});
+
+it('a new route has a name that is not reserved, and a host of its own', () => {
+  const [once, name] = addRoute(doc);
+  const [twice, another] = addRoute(once);
+  expect([name, another]).toEqual(['new-route', 'new-route-2']);
+  expect(twice.routes[0]?.when).toBe('host = "new-route-2.localhost"');
 });

@@ -67,8 +67,9 @@ export function changeRoute(doc: Document, name: string, part: Partial<Route>): 
   return { ...doc, routes: doc.routes.map((r) => (r.name === name ? { ...r, ...part } : r)) };
 }
 
+/** A route called "route" would be taken for a figure: that name is reserved. */
 export function addRoute(doc: Document): [Document, string] {
-  const name = free('route', doc.routes.map((r) => r.name));
+  const name = free('new-route', doc.routes.map((r) => r.name));
   const route: Route = { name, when: `host = "${name}.localhost"`, to: doc.upstreams[0]?.name ?? '', off: false, lenient: [], cells: [] };
   return [{ ...doc, routes: [route, ...doc.routes] }, name];
 }

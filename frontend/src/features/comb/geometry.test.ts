@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { centre, distance, fan, field, fit, hexagon, Line, nth, wave } from './geometry';
+import { centre, distance, fan, field, fit, hexagon, LEGIBLE, Line, nth, W, wave } from './geometry';
 
 describe('the wave', () => {
   it('goes from each cell to a neighbour, half a cell to the right', () => {
@@ -61,4 +61,12 @@ describe('the line of an exchange', () => {
 it('fit shows every cell and stays at or below 115 %', () => {
   expect(fit(wave(3), 4000, 4000).zoom).toBe(1.15);
   expect(fit(wave(30), 800, 500).zoom).toBeLessThan(0.6);
+});
+
+it('a view that stays legible begins at the client where not all fits', () => {
+  const { x, zoom } = fit(wave(30), 800, 500, LEGIBLE);
+  expect(zoom).toBe(LEGIBLE);
+  expect(x - 800 / zoom / 2).toBeLessThan(-W / 2);
+  expect(x - 800 / zoom / 2).toBeGreaterThan(-W);
+  expect(fit(wave(3), 1600, 900, LEGIBLE)).toEqual(fit(wave(3), 1600, 900));
 });

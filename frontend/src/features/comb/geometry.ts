@@ -207,16 +207,21 @@ export interface View {
   zoom: number; // pixels a unit
 }
 
-/** Shows all of the cells with some air, never above 115 %. */
-export function fit(cells: Spot[], width: number, height: number): View {
+/** Below this the words in a cell cannot be read. */
+export const LEGIBLE = 0.7;
+
+/** Shows all of the cells with some air, never above 115 % and never below `least`: then from the client on. */
+export function fit(cells: Spot[], width: number, height: number, least = 0.2): View {
   const points = cells.map(centre);
   const xs = points.map((p) => p[0]);
   const ys = points.map((p) => p[1]);
   const wide = Math.max(...xs) - Math.min(...xs) + W + 48;
   const high = Math.max(322, Math.max(...ys) - Math.min(...ys) + 2 * S) + 150;
+  const zoom = Math.max(least, Math.min(1.15, width / wide, height / high));
+  const middle = (Math.min(...xs) + Math.max(...xs)) / 2;
   return {
-    x: (Math.min(...xs) + Math.max(...xs)) / 2,
+    x: Math.min(middle, middle - wide / 2 + width / zoom / 2),
     y: (Math.min(...ys) + Math.max(...ys)) / 2,
-    zoom: Math.max(0.2, Math.min(1.15, width / wide, height / high)),
+    zoom,
   };
 }

@@ -129,7 +129,7 @@ const percent = (n: number) => `${(n * 100).toFixed(n < 0.1 ? 1 : 0)} %`;
 function overlay(m: Material, x: Exchange): Hex[] {
   const steps = new Map(x.steps.map((s) => [s.cell, s]));
   const all: Hex[] = [
-    { ...blank('client', 'client', 'Client'), icon: 'laptop', figure: x.client.replace(/:\d+$/, ''), look: 'passed', rate: 1 },
+    { ...blank('client', 'client', 'Client'), icon: 'laptop', figure: x.row.replayOf > 0 ? 'replayed here' : x.client.replace(/:\d+$/, ''), look: 'passed', rate: 1 },
     { ...blank('listener', 'listener', portOf(m)), icon: 'plug', wire: true, figure: x.clientConnection.alpn || x.request.proto, look: 'passed', rate: 1 },
     ...cellsWithRefs(m).map(({ cell, ref }) => laidOver(m, cell, ref, steps.get(figureName(ref)))),
   ];

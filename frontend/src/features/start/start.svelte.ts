@@ -55,6 +55,8 @@ export class Start {
   /** Captured per awaited thing, while it is the only one: a program's id, or "terminal". */
   #byProgram: Map<string, number> = $state.raw(new Map());
   #seen = 0;
+  /** The removal that can be taken back, as long as the configuration is the one after it. */
+  #offer: { revision: string; forget: () => void } | null = null;
   /** When the page was made, in milliseconds of Unix. */
   readonly #made = Date.now();
   readonly #backend: Backend;
@@ -121,7 +123,7 @@ export class Start {
       const before = this.#config?.document.routes.length ?? 0;
       const made = await this.#backend.putInFront(target);
       await this.#loadConfig();
-      this.#told(made, (this.#config?.document.routes.length ?? 0) > before);
+      this.#told(made, (this.#config?.document.routes.length ?? 0) > before, this.#silent(made.route));
       return true;
     } catch (error) {
       this.addressProblem = wordsOf(error);
@@ -135,11 +137,13 @@ export class Start {
   async remove(route: string): Promise<void> {
     await this.#try(async () => {
       const config = await this.#backend.config();
+      this.#offer?.forget();
       const after = await this.#backend.apply({ base: config.revision, document: without(config.document, route) });
       this.#config = after;
-      this.#toasts.show(`Route ${route} removed. Its exchanges are kept.`, {
+      const forget = this.#toasts.show(`Route ${route} removed. Its exchanges are kept.`, {
         action: { label: 'Undo', run: () => void this.#putBack(after.revision, config) },
       });
+      this.#offer = { revision: after.revision, forget };
     });
   }
 
@@ -234,6 +238,8 @@ export class Start {
 
   #hear(news: News): void {
     if (news.revision) void this.#loadConfig();
+    // It would put back what others have changed since.
+    if (news.revision && this.#offer && news.revision !== this.#offer.revision) this.#offer.forget();
     if (news.reset) void this.#loadLast();
     if (news.rows.length > 0) this.#take(news.rows);
   }
@@ -263,10 +269,17 @@ export class Start {
     this.#byProgram = new Map(this.#byProgram).set(only, (this.#byProgram.get(only) ?? 0) + rows.length);
   }
 
-  #told(made: Fronted, isNew: boolean): void {
+  /** The local port that a route leads to, where nothing listens now; 0 for none. */
+  #silent(route: string): number {
+    const front = [...this.fronts.values()].find((one) => one.route === route);
+    return front && this.ports && !this.ports.some((port) => port.port === front.port) ? front.port : 0;
+  }
+
+  #told(made: Fronted, isNew: boolean, silent: number): void {
     if (!isNew) return;
-    this.#toasts.show(`${made.url} now passes through here.`, {
-      tone: 'ok',
+    const but = silent > 0 ? `, but nothing listens on port ${silent} yet: start your server there` : '';
+    this.#toasts.show(`${made.url} now passes through here${but}.`, {
+      tone: silent > 0 ? 'plain' : 'ok',
       action: { label: 'Undo', run: () => void this.remove(made.route) },
     });
   }

@@ -18,8 +18,8 @@ afterEach(() => {
   live.close();
 });
 
-function open(): Start {
-  const start = new Start({ backend, live, toasts: new Toasts(), links: { openExchange: vi.fn(), openTraffic: vi.fn(), openRoute: vi.fn() } });
+function open(toasts = new Toasts()): Start {
+  const start = new Start({ backend, live, toasts, links: { openExchange: vi.fn(), openTraffic: vi.fn(), openRoute: vi.fn() } });
   leave = start.watch();
   return start;
 }
@@ -37,4 +37,40 @@ it('does not count what was there before it', async () => {
   const start = open();
   await vi.waitUntil(() => start.last.length > 0);
   expect(start.captured.count).toBe(0);
+});
+
+it('says that nothing listens where it was put in front', async () => {
+  const toasts = new Toasts();
+  const start = open(toasts);
+  await vi.waitUntil(() => start.ports !== null);
+  const putInFront = async (target: string) => {
+    const name = `port-${target}`;
+    const { document } = backend.theConfig;
+    backend.theConfig = {
+      ...backend.theConfig,
+      document: {
+        ...document,
+        upstreams: [...document.upstreams, { name, settings: { targets: [{ url: `http://localhost:${target}` }] } }],
+        routes: [{ name, when: `host = "${name}.localhost"`, to: name, off: false, lenient: [], cells: [] }, ...document.routes],
+      },
+    };
+    return { route: name, url: `http://${name}.localhost:8080`, revision: backend.theConfig.revision };
+  };
+  backend.putInFront = putInFront;
+  const here = start.ports?.[0]?.port ?? 0;
+  await start.putInFront(String(here));
+  await start.putInFront('4567');
+  expect(toasts.items.map((toast) => toast.text.replace(/^\S+ /, ''))).toEqual([
+    'now passes through here.',
+    'now passes through here, but nothing listens on port 4567 yet: start your server there.',
+  ]);
+});
+
+it('offers to put a route back only while nothing else was changed', async () => {
+  const toasts = new Toasts();
+  const start = open(toasts);
+  await start.remove(backend.theConfig.document.routes[0]?.name ?? '');
+  expect(toasts.items).toHaveLength(1);
+  await backend.apply({ base: backend.theConfig.revision, document: { ...backend.theConfig.document, routes: [] } });
+  expect(toasts.items).toEqual([]);
 });

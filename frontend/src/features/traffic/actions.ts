@@ -1,18 +1,20 @@
 import type { Exchange } from '../../api/backend';
-import type { Action } from '../../ui/action';
+import type { Action, Shortcut } from '../../ui/action';
 import type { MenuItem } from '../../ui/menu';
 import type { Traffic } from './traffic.svelte';
 
+const group = 'Traffic';
+
 /** All that can be done on the page, by name and key. */
 export function trafficActions(traffic: Traffic): Action[] {
-  const group = 'Traffic';
   const subject = () => traffic.subject > 0;
-  const act = (id: string, title: string, keys: string, run: () => unknown, enabled?: () => boolean): Action => ({
+  const act = (id: string, title: string, keys: string, run: () => unknown, enabled?: () => boolean, sheet?: string): Action => ({
     id: `traffic.${id}`,
     title,
     group,
     ...(keys && { keys }),
     ...(enabled && { enabled }),
+    ...(sheet !== undefined && { sheet }),
     run: () => void run(),
   });
   return [
@@ -25,7 +27,7 @@ export function trafficActions(traffic: Traffic): Action[] {
     act('mock', 'Mock this', 'm', () => traffic.mock(), subject),
     act('xray', 'Show on the comb', 'x', () => traffic.showOnComb(), subject),
     act('remove', 'Remove what is selected', 'Delete', () => traffic.remove(), () => traffic.choice.size > 0),
-    act('undo', 'Undo the removal', 'mod+z', () => traffic.undo(), () => traffic.canUndo && !typing()),
+    act('undo', 'Undo the removal', 'mod+z', () => traffic.undo(), () => traffic.canUndo && !typing(), ''),
     act('clear', 'Clear the list', 'shift+c', () => traffic.clear(), () => traffic.pages.total > 0),
     act('follow', 'Go to the newest and follow', '', () => traffic.follow()),
     act('record', 'Pause or go on recording', '', () => traffic.setRecording(!traffic.recording)),
@@ -33,6 +35,16 @@ export function trafficActions(traffic: Traffic): Action[] {
     act('export.postman', 'Export what the list shows for Postman', '', () => traffic.export('postman', 'matching')),
   ];
 }
+
+/** What keys do in the list and beside it. */
+export const trafficShortcuts: Shortcut[] = [
+  { title: 'Go up and down the list', group, keys: ['ArrowUp', 'ArrowDown', 'PageUp', 'PageDown'] },
+  { title: 'Go to the first, to the last', group, keys: ['Home', 'End'] },
+  { title: 'Select up to here', group, keys: ['shift+ArrowUp', 'shift+ArrowDown'] },
+  { title: 'Select all that match', group, keys: ['mod+a'] },
+  { title: 'Open the exchange', group, keys: ['Enter'] },
+  { title: 'Close the exchange', group, keys: ['Escape'] },
+];
 
 /** In a field, undo is the field's own. */
 function typing(): boolean {

@@ -10,7 +10,7 @@ import { strip } from './rows';
 import { Scroller } from './scroller.svelte';
 import { stripPaths, stripSpoken } from './strip';
 import { suggest, unfinished, withSign } from '../../form/filter/suggest';
-import { phases, ran, totals, totalsText } from './timing';
+import { phases, ran, ticks, totals, totalsText } from './timing';
 import { gist, telling } from './verdicts';
 
 describe('conditions of a filter', () => {
@@ -242,4 +242,19 @@ describe('values of headers', () => {
     ['max-age=31536000, immutable', 'Any cache may keep this for 365 d. It does not change.'],
     ['no-transform', 'Who may keep this, and for how long.'],
   ])('Cache-Control: %s', (value, words) => expect(headerHelp('Cache-Control', value)?.text).toBe(words));
+});
+
+it.each([
+  [310, '0, 100 µs, 200 µs, 300 µs'],
+  [4_100, '0, 2 ms, 4 ms'],
+  [900_000, '0, 500 ms'],
+  [1_650, '0, 0.5 ms, 1.0 ms, 1.5 ms'],
+  [3_020_000, '0, 1 s, 2 s, 3 s'],
+  [2, '0, 0.5 µs, 1.0 µs, 1.5 µs, 2.0 µs'],
+  [0, '0'],
+])('the scale of %d µs has round figures', (total, want) => {
+  const marks = ticks(total);
+  expect(marks.map((mark) => mark.text).join(', ')).toBe(want);
+  expect(new Set(marks.map((mark) => mark.text)).size).toBe(marks.length);
+  expect(Math.max(...marks.map((mark) => mark.left))).toBeLessThanOrEqual(100);
 });

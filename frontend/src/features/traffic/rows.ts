@@ -1,6 +1,6 @@
 // How a row is shown: its glyph and colour, its figures, its cells.
-import type { Row } from '../../api/backend';
-import { duration } from '../../api/format';
+import type { Exchange, Row } from '../../api/backend';
+import { duration, shown } from '../../api/format';
 
 export type Glyph = 'pending' | 'ok' | 'redirect' | 'client' | 'server' | 'socket' | 'aborted' | 'error' | 'mocked' | 'replayed';
 /** A state's colour: the name of a token. */
@@ -64,10 +64,15 @@ export function elapsed(row: Row, now: number): string {
   return duration(Math.floor(millis / 1_000) * 1_000).replace(/\.\d+ (ms|s)$/, ' $1');
 }
 
-/** Where a path ends and a query begins is for the eye only; nothing of the target is lost. */
+/** Where a path ends and a query begins is for the eye only; nothing of the target is lost, or hidden. */
 export function address(row: Row): { host: string; path: string } {
-  if (row.method === 'CONNECT') return { host: '', path: row.target || row.authority };
-  return { host: row.authority, path: row.target };
+  if (row.method === 'CONNECT') return { host: '', path: shown(row.target || row.authority) };
+  return { host: shown(row.authority), path: shown(row.target) };
+}
+
+/** Who sent it: what is sent again comes from here, and from no port. */
+export function sender(exchange: Exchange): string {
+  return exchange.row.replayOf > 0 ? 'replayed here' : exchange.client;
 }
 
 export interface Span {

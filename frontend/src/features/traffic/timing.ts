@@ -43,6 +43,18 @@ export function piece(from: number, to: number, total: number): Piece {
   return { left, width: Math.max(0, Math.min(100 - left, ((to - from) / total) * 100)) };
 }
 
+/** Where the marks of a scale stand, in percent, and what they say: round figures of one unit. */
+export function ticks(total: number): { left: number; text: string }[] {
+  if (total <= 0) return [{ left: 0, text: '0' }];
+  const rough = total / 4;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5].find((n) => n * power >= rough * 0.999) ?? 10);
+  const [unit, name] = total < 1_000 ? [1, 'µs'] : total < 1_000_000 ? [1_000, 'ms'] : [1_000_000, 's'];
+  const digits = Math.max(0, -Math.floor(Math.log10(step / unit) + 1e-9));
+  const marks = Array.from({ length: Math.floor((total / step) * 1.001) + 1 }, (_, i) => i * step);
+  return marks.map((at) => ({ left: Math.min(100, (at / total) * 100), text: at === 0 ? '0' : `${(at / unit).toFixed(digits)} ${name}` }));
+}
+
 /**
  * When each step ran, before and after those behind it, in percent of all their time. Only how long
  * each took is recorded; that they are nested gives the order.

@@ -69,7 +69,7 @@ export class Traffic {
   readonly #toasts: Toasts;
   readonly #memory: Memory | undefined;
   readonly #stop: () => void;
-  #removed: number[] = []; // tokens, the newest last
+  #removed: { token: number; forget: () => void }[] = []; // the newest last, each with what takes its toast away
 
   constructor({ backend, live, toasts, links, memory }: TrafficOptions) {
     this.backend = backend;
@@ -197,10 +197,25 @@ export class Traffic {
 
   async mock(seq = this.subject): Promise<void> {
     await this.#try(async () => {
+      const { document: before } = await this.backend.config();
       const place = await this.backend.mockThis(seq);
       const { openCell } = this.links;
-      const edit = openCell && { action: { label: 'Edit', run: () => openCell(place) } };
-      this.#toasts.show(`Mocked by ${place.route ? `${place.route}/` : ''}${place.cell}.`, { tone: 'ok', ...edit });
+      this.#toasts.show(`Mocked by ${place.route ? `${place.route}/` : ''}${place.cell}.`, {
+        tone: 'ok',
+        action: { label: 'Undo', run: () => void this.#unmock(place, before.routes.some((route) => route.name === place.route)) },
+        ...(openCell && { other: { label: 'Edit', run: () => openCell(place) } }),
+      });
+    });
+  }
+
+  /** Takes a mock away again, and the route that was made for it. */
+  async #unmock({ route: name, cell }: Place, hadRoute: boolean): Promise<void> {
+    await this.#try(async () => {
+      const { revision, document } = await this.backend.config();
+      const routes = document.routes
+        .map((route) => (route.name === name ? { ...route, cells: route.cells.filter((one) => one.id !== cell) } : route))
+        .filter((route) => hadRoute || route.name !== name || route.cells.length > 0);
+      await this.backend.apply({ base: revision, document: { ...document, routes } });
     });
   }
 
@@ -225,10 +240,12 @@ export class Traffic {
     return this.#removed.length > 0;
   }
 
-  async undo(token = this.#removed.at(-1)): Promise<void> {
-    if (token === undefined || !this.#removed.includes(token)) return;
-    this.#removed = this.#removed.filter((one) => one !== token);
-    await this.#try(() => this.backend.undoRemove(token));
+  async undo(token = this.#removed.at(-1)?.token): Promise<void> {
+    const removal = this.#removed.find((one) => one.token === token);
+    if (!removal) return;
+    this.#removed = this.#removed.filter((one) => one !== removal);
+    removal.forget();
+    await this.#try(() => this.backend.undoRemove(removal.token));
   }
 
   async setRecording(on: boolean): Promise<void> {
@@ -254,12 +271,12 @@ export class Traffic {
     const next = this.choice.cursor;
     await this.#try(async () => {
       const { token, count: gone } = await this.backend.remove(selection);
-      this.#removed = [...this.#removed.slice(-19), token];
       if (selection.all || selection.seqs.includes(this.detail.seq)) this.detail.close();
       this.choice.clear();
       await this.pages.load();
       if (!selection.all && next >= 0) await this.choice.to(next);
-      this.#toasts.show(`Removed ${counted(gone, 'exchange')}.`, { action: { label: 'Undo', run: () => void this.undo(token) } });
+      const forget = this.#toasts.show(`Removed ${counted(gone, 'exchange')}.`, { action: { label: 'Undo', run: () => void this.undo(token) } });
+      this.#removed = [...this.#removed.slice(-19), { token, forget }];
     });
   }
 

@@ -243,7 +243,7 @@ describe('what is done with exchanges', () => {
     await settle();
     await traffic.choose(0);
     await traffic.mock();
-    toasts.items.at(-1)?.action?.run();
+    toasts.items.at(-1)?.other?.run();
     expect(opened).toMatchObject([{ cell: 'mock' }]);
   });
 
@@ -264,4 +264,32 @@ describe('what is done with exchanges', () => {
     await traffic.copyCurl();
     expect(toasts.items.at(-1)).toMatchObject({ text: 'Copying #1: it is gone.', tone: 'bad' });
   });
+});
+
+it('a mock is taken back with the route that was made for it, and nothing else', async () => {
+  const backend = new FakeBackend({ rows: 3 });
+  const { toasts } = start(backend);
+  await settle();
+  const { routes } = backend.theConfig.document;
+  const cell = { id: 'mock', use: 'mock', when: '', off: false, settings: {} };
+  backend.mockThis = async () => {
+    const made = { name: 'example-com', when: 'host = "example.com"', to: '', off: false, lenient: [], cells: [cell] };
+    backend.theConfig = { ...backend.theConfig, document: { ...backend.theConfig.document, routes: [made, ...routes] } };
+    return { route: 'example-com', cell: 'mock', revision: backend.theConfig.revision };
+  };
+  await traffic.mock(1);
+  expect(toasts.items.map((toast) => [toast.action?.label, toast.other?.label])).toEqual([['Undo', 'Edit']]);
+  toasts.undo();
+  await settle();
+  expect(backend.theConfig.document.routes).toEqual(routes);
+});
+
+it('what was brought back by the keys is not offered to be brought back any more', async () => {
+  const { toasts } = start(new FakeBackend({ rows: 3 }));
+  await settle();
+  await traffic.choose(1);
+  await traffic.remove();
+  expect(toasts.items).toHaveLength(1);
+  await traffic.undo();
+  expect(toasts.items).toEqual([]);
 });
