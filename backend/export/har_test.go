@@ -173,10 +173,10 @@ func TestAnArchiveTellsEveryKindOfExchange(t *testing.T) {
 	if e[6].Response.Status != 0 || e[6].Error != "Connecting to a: refused. Start it." || e[6].Own.State != "error" || e[6].Response.HeadersSize != -1 {
 		t.Errorf("the refused one is %+v", e[6])
 	}
-	if !strings.Contains(e[7].Comment, "not over") || e[7].Timings != (harTimings{-1, -1, -1, -1, -1, -1, -1}) || e[7].Time != 0 {
+	if !strings.Contains(e[7].Comment, "not over") || e[7].Timings != (harTimings{-1, -1, -1, -1, 0, 0, 0}) || e[7].Time != 0 {
 		t.Errorf("the pending one is %+v", e[7])
 	}
-	if want := (harTimings{-1, -1, -1, -1, -1, 2, -1}); e[8].Timings != want || !e[8].Own.Mocked || e[8].Time != 2 {
+	if want := (harTimings{-1, -1, -1, -1, 0, 2, 0}); e[8].Timings != want || !e[8].Own.Mocked || e[8].Time != 2 {
 		t.Errorf("the mock took %+v", e[8].Timings)
 	}
 	if *e[9].Response.Content.Text != "abc" || e[9].Comment != "Response: The body was kept in part." {

@@ -2,11 +2,8 @@ package ingress
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -118,16 +115,13 @@ func (s *Server) bind(address string) (*bound, error) {
 	return &bound{address: address, listener: listener, done: make(chan struct{})}, nil
 }
 
-// ownPID ends what Options.Owner names this process.
-var ownPID = fmt.Sprintf("(pid %d)", os.Getpid())
-
 // bindProblem takes a while where it looks for who holds a port.
 func (s *Server) bindProblem(address string, err error) *problem.Problem {
 	_, port := flow.SplitAuthority(address)
 	switch {
 	case isErrno(err, syscall.EADDRINUSE, wsaAddressInUse):
 		owner := s.options.Owner(address)
-		if owner == "" || strings.HasSuffix(owner, ownPID) { // it was found by the port alone: ours is not the one in the way
+		if owner == "" {
 			owner = "another program"
 		}
 		return problem.Wrap(problem.Conflict, err, "Listening on %s: port %s is taken by %s. Stop it, or choose another port.", address, port, owner)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -68,7 +69,7 @@ func (f *Finder) describe(ctx context.Context, found []listener) []Port {
 }
 
 // Owner names who listens on address ("127.0.0.1:8080", ":8080"), as in "node (pid 4711)"; "" when
-// nobody does or the system does not tell.
+// nobody does or the system does not tell. This process is named only where nobody else is in the way.
 func Owner(address string) string {
 	want, err := parseAddress(address)
 	if err != nil {
@@ -79,12 +80,16 @@ func Owner(address string) string {
 		return ""
 	}
 	slices.SortFunc(found, inOrder)
+	pid := 0
 	for _, l := range found {
-		if l.pid != 0 && collide(l.address, want) {
-			return fmt.Sprintf("%s (pid %d)", cmp.Or(processes(context.Background(), []int{l.pid})[l.pid].name, "a program"), l.pid)
+		if l.pid != 0 && (pid == 0 || pid == os.Getpid()) && collide(l.address, want) {
+			pid = l.pid
 		}
 	}
-	return ""
+	if pid == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s (pid %d)", cmp.Or(processes(context.Background(), []int{pid})[pid].name, "a program"), pid)
 }
 
 // parseAddress reads an address to listen on; a host that is empty, or a name, is any address.
