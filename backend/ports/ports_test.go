@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,8 +18,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// serveVariable makes this program a web server for the tests: it prints its port and serves until
-// its input ends.
+// serveVariable makes this program a web server for the tests, at its value: it prints its port and serves
+// until its input ends.
 const serveVariable = "PROXYCACHE_TEST_SERVE"
 
 func TestMain(m *testing.M) {
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 func serveUntilTold() {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", os.Getenv(serveVariable))
 	if err != nil {
 		panic(err)
 	}
@@ -42,12 +43,17 @@ func serveUntilTold() {
 // startServer is another process that serves HTTP, run in dir.
 func startServer(t *testing.T, dir string) (pid, port int) {
 	t.Helper()
+	return startServerAt(t, dir, "127.0.0.1:0")
+}
+
+func startServerAt(t *testing.T, dir, address string) (pid, port int) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := exec.Command(self)
-	c.Dir, c.Env, c.Stderr = dir, append(os.Environ(), serveVariable+"=1"), os.Stderr
+	c.Dir, c.Env, c.Stderr = dir, append(os.Environ(), serveVariable+"="+address), os.Stderr
 	in, err := c.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -209,5 +215,25 @@ func TestDetail(t *testing.T) {
 		if got := p.detail(); got != c.want {
 			t.Errorf("%s in %q: %q, want %q", c.args, c.dir, got, c.want)
 		}
+	}
+}
+
+// This one comes first in order, and is not in the way.
+func TestAnotherProgramIsTheOwnerBeforeThisOne(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("127.0.0.2 is not there")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, _ := startServerAt(t, t.TempDir(), "127.0.0.2:"+port)
+	if got := Owner("0.0.0.0:" + port); !strings.HasSuffix(got, fmt.Sprintf("(pid %d)", pid)) {
+		t.Errorf("the owner is %s, want pid %d", got, pid)
 	}
 }
