@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -96,7 +97,21 @@ func (g *goCount) endPackage(e testEvent, out string) {
 			g.failed++
 		}
 		say("%s %s\n%s", red("✗"), e.Package, lastLines(out, 80))
+		for _, key := range g.unfinished(e.Package) {
+			say("%s %s did not end\n%s", red("✗"), key, lastLines(strings.Join(g.output[key], ""), 80))
+		}
 	}
+}
+
+// unfinished are the tests of a package that ran when it died.
+func (g *goCount) unfinished(of string) (keys []string) {
+	for key := range g.output {
+		if strings.HasPrefix(key, of+" ") {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // vitestReport is what vitest's json reporter writes.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,23 +96,10 @@ func testGo(ctx context.Context, r *results) {
 		return cmd(ctx, out, ".", "go", "tool", "-modfile=build/tools.mod", "staticcheck", "-tags", tags, "./...")
 	})
 	r.check("go vet, without a window", func(out io.Writer) error { return cmd(ctx, out, ".", "go", "vet", "-tags", headlessTags, ".") })
-	r.check("other systems (vet only)", func(out io.Writer) error { return vetElsewhere(ctx, out) })
+	r.check("other systems (types only)", func(out io.Writer) error { return checkElsewhere(ctx, out, ".") })
 	if err := goTests(ctx, r); err != nil {
 		r.fail(err)
 	}
-}
-
-// vetElsewhere type-checks what is not about the window or SQLite for the systems we cannot link here.
-func vetElsewhere(ctx context.Context, out io.Writer) error {
-	for _, goos := range []string{"darwin", "windows"} {
-		c := exec.CommandContext(ctx, "go", "vet", "./build", "./backend/ports", "./backend/programs", "./backend/config", "./backend/certs", "./backend/ingress", "./backend/upstream")
-		c.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
-		c.Stdout, c.Stderr = out, out
-		if err := c.Run(); err != nil {
-			return fmt.Errorf("go vet for %s: %w", goos, err)
-		}
-	}
-	return nil
 }
 
 func gofmt(ctx context.Context, out io.Writer) error {

@@ -105,6 +105,9 @@ func serve(t *testing.T, config string) *served {
 // send gives this process a signal, which is the second one for what is served.
 func send(t *testing.T, which os.Signal) {
 	t.Helper()
+	heard := make(chan os.Signal, 1) // where nobody listens any more, it would end this process
+	signal.Notify(heard, which)
+	t.Cleanup(func() { signal.Stop(heard) })
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {
 		t.Fatal(err)

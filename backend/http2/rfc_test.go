@@ -220,10 +220,11 @@ var conversations = []struct {
 	}, []string{"RST_STREAM 1 PROTOCOL_ERROR"}},
 	{"RFC 7541 §4.2 the table becomes smaller and larger again", func(c *talk) {
 		c.get(1, "/", "a", "b") // with an empty table the decoder does not mind
+		c.hear("HEADERS 1" + okHead + " end")
 		c.encoder.SetMaxDynamicTableSize(1000)
 		c.encoder.SetMaxDynamicTableSize(4096)
 		c.get(3, "/", "a", "b")
-	}, []string{"HEADERS 1" + okHead + " end", "HEADERS 3" + okHead + " end"}},
+	}, []string{"HEADERS 3" + okHead + " end"}},
 	{"RFC 7541 §4.2 the table changes three times", func(c *talk) {
 		c.get(1, "/", "a", "b")
 		c.all()
