@@ -138,6 +138,8 @@ type Step struct {
 	After    int64       `json:"after"`
 	Request  Delta       `json:"request"`
 	Response Delta       `json:"response"`
+	Sent     Delta       `json:"sent"` // of a pool: from the request as the cells left it to what the target was sent
+	Came     Delta       `json:"came"` // of a pool: from the answer as it came to what the cells got; its lines are the same
 }
 
 // Delta is what a cell changed in one message.

@@ -16,7 +16,8 @@ import (
 
 // Content serves what does not cross as JSON: kept bodies under /body/SEQ/request and …/response
 // (with ranges; ?decoded=1 undoes the content coding), messages as raw bytes under /raw/SEQ/request
-// and …/response, and the authority's certificate as /ca.pem. The window and the browser door put it
+// and …/response, the heads between the proxy and a target under …/sent and …/came, and the authority's
+// certificate as /ca.pem. The window and the browser door put it
 // behind their own checks.
 func (c *Core) Content() http.Handler {
 	mux := http.NewServeMux()
@@ -68,8 +69,17 @@ func (c *Core) side(r *http.Request) (record *flow.Record, stored flow.Stored, h
 		return record, record.RequestBody, record.RequestHead, nil
 	case "response":
 		return record, record.ResponseBody, record.ResponseHead, nil
+	case "sent":
+		head, _ = heads(record.Trail)
+	case "came":
+		_, head = heads(record.Trail)
+	default:
+		return nil, stored, nil, problem.New(problem.NotFound, "Reading %s: write /request, /sent, /came or /response at the end.", r.URL.Path)
 	}
-	return nil, stored, nil, problem.New(problem.NotFound, "Reading %s: write /request or /response at the end.", r.URL.Path)
+	if head == nil {
+		return nil, stored, nil, problem.New(problem.NotFound, "Reading %s: no such head was on the wire to a target.", r.URL.Path)
+	}
+	return record, stored, head, nil
 }
 
 func (c *Core) serveBody(w http.ResponseWriter, r *http.Request) {

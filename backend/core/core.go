@@ -157,7 +157,7 @@ func (c *Core) openTraffic() error {
 		return err
 	}
 	c.ingress = ingress.New(ingress.Options{
-		Handler: c.recorder, Authority: c.authority, Folder: filepath.Dir(c.options.Config), Owner: ports.Owner, Log: c.log,
+		Handler: c.recorder, TurnedAway: c.recorder.TurnedAway, Authority: c.authority, Folder: filepath.Dir(c.options.Config), Owner: ports.Owner, Log: c.log,
 		Distrusted: func(host, _ string) { c.untrusted.Store(&distrusted{host, time.Now()}) },
 	})
 	listening, err := ingressSettings(running)

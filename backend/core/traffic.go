@@ -124,7 +124,7 @@ func (c *Core) Exchange(_ context.Context, seq int64) (Exchange, error) {
 		Row: flow.RowOf(r), ID: r.ID.String(), Started: rfc3339(r.Started),
 		URL: r.Scheme + "://" + r.Authority + r.Target, Client: r.Client, SentTo: r.SentTo, Upstream: r.Upstream,
 		Request: message(r.RequestHead, r.RequestProto, r.RequestTrailer, r.RequestBody),
-		Timing:  timing(r), Steps: steps(r.Trail), Problem: toProblem(r.Problem),
+		Timing:  timing(r), Steps: steps(r), Problem: toProblem(r.Problem),
 		ClientConnection: connection(r.ClientConn), TargetConnection: connection(r.TargetConn),
 		Replays: append([]int64{}, replays...),
 	}
@@ -181,13 +181,13 @@ func timing(r *flow.Record) Timing {
 	}
 }
 
-func steps(trail flow.Trail) []Step {
-	out := make([]Step, 0, len(trail))
-	for _, s := range trail {
+func steps(r *flow.Record) []Step {
+	out := make([]Step, 0, len(r.Trail))
+	for _, s := range r.Trail {
 		step := Step{
 			Cell: s.Cell, Module: s.Module, Verdict: string(s.Verdict), Why: s.Why,
 			Facts: append([]flow.Fact{}, s.Facts...), Before: s.Before.Nanoseconds(), After: s.After.Nanoseconds(),
-			Request: delta(s.Request), Response: delta(s.Response),
+			Request: delta(s.Request), Response: delta(s.Response), Sent: delta(nil), Came: delta(nil),
 		}
 		if m, ok := modules.Lookup(s.Module); ok {
 			step.Title, step.Icon, step.Stage = m.Title, m.Icon, string(m.Stage)
@@ -199,6 +199,7 @@ func steps(trail flow.Trail) []Step {
 		}
 		out = append(out, step)
 	}
+	legs(r, out)
 	return out
 }
 

@@ -382,15 +382,3 @@ func TestFiguresCountWhatPasses(t *testing.T) {
 		t.Errorf("the pools: %+v", pools)
 	}
 }
-
-func TestDiff(t *testing.T) {
-	was := flow.Header{{Name: "A", Value: "1"}, {Name: "B", Value: "1"}, {Name: "b", Value: "2"}}
-	now := flow.Header{{Name: "B", Value: "1"}, {Name: "B", Value: "3"}, {Name: "C", Value: "4"}}
-	got := fmt.Sprint(diff(was, now))
-	if want := "[{remove A 1 } {set B 2 3} {add C  4}]"; got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-	if diff(was, was) != nil {
-		t.Error("a header differs from itself")
-	}
-}

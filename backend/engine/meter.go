@@ -87,12 +87,12 @@ func (m *meter) leave() {
 	was, now := &m.walk.asked, m.x.Request
 	line := was.method != now.Method || was.target != now.Target || was.authority != now.Authority || was.scheme != now.Scheme
 	body := !sameBody(was.body, now.Body)
-	if !line && !body && same(was.header, now.Header) {
+	if !line && !body && was.header.Is(now.Header) {
 		return
 	}
 	before := *was
 	*was = askedOf(now)
-	d := flow.Delta{Header: diff(before.header, now.Header), Body: body}
+	d := flow.Delta{Header: flow.Edits(before.header, now.Header), Body: body}
 	if line {
 		d.Line = [2]string{before.line(), was.line()}
 	}
@@ -144,14 +144,14 @@ func (m *meter) compare(s *flow.Step, response *flow.Response) {
 		was, back = *brought, true
 	}
 	body := !sameBody(was.Body, now.Body)
-	if !body && was.Status == now.Status && same(was.Header, now.Header) {
+	if !body && was.Status == now.Status && was.Header.Is(now.Header) {
 		return
 	}
 	m.walk.given = now
 	if !back {
 		return
 	}
-	d, line := flow.Delta{Header: diff(was.Header, now.Header), Body: body}, was.Status != now.Status
+	d, line := flow.Delta{Header: flow.Edits(was.Header, now.Header), Body: body}, was.Status != now.Status
 	if line {
 		d.Line = [2]string{strconv.Itoa(was.Status), strconv.Itoa(now.Status)}
 	}

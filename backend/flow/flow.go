@@ -77,6 +77,25 @@ type Response struct {
 	Cut bool
 
 	RawHead []byte // as it arrived; nil for answers that never were on a wire
+
+	// Watcher, where there is one, hears what the client is told. Who watches sets it when all cells have had
+	// the response.
+	Watcher Watcher
+}
+
+// Watcher is who wants to know what goes over the wire to the client.
+type Watcher interface {
+	// Begins is told the head of the final response when it is about to be sent, in the goroutine of the exchange:
+	// as it is on the wire, or as HTTP/1 would write it where proto, the client's protocol, is "HTTP/2.0". The bytes
+	// are the caller's.
+	Begins(proto string, head []byte)
+}
+
+// Begins tells the watcher, where there is one, with which head r is about to be sent.
+func (r *Response) Begins(proto string, head []byte) {
+	if r.Watcher != nil {
+		r.Watcher.Begins(proto, head)
+	}
 }
 
 // NoBody reads as empty.

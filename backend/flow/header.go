@@ -101,6 +101,11 @@ func (h *Header) Del(name string) {
 // Clone is an independent copy.
 func (h Header) Clone() Header { return append(Header(nil), h...) }
 
+// Is tells that both are the same slice: nothing has edited one since it was the other (edits copy).
+func (h Header) Is(other Header) bool {
+	return len(h) == len(other) && (len(h) == 0 || &h[0] == &other[0])
+}
+
 // EqualFold compares two field names or tokens, folding ASCII letters only.
 func EqualFold(a, b string) bool {
 	if len(a) != len(b) {

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"bytes"
 	"slices"
 	"time"
 )
@@ -36,6 +37,11 @@ type Step struct {
 
 	// What it changed against what it was given; nil for nothing.
 	Request, Response *Delta
+
+	// The heads of a pool's step as they were on the wire: what the target was sent, and what it answered with.
+	// Those of HTTP/2, which has no text form, are printed. Nil where there was none, and in an exchange that
+	// nobody records.
+	Sent, Came []byte
 }
 
 // Delta is the difference a cell made to one message.
@@ -75,6 +81,23 @@ func (x *Exchange) Note(name, value string) {
 			s.Facts = x.roomForFacts()
 		}
 		s.Facts = append(s.Facts, Fact{name, value})
+	}
+}
+
+// Recorded tells that x is being recorded: its heads are worth keeping.
+func (x *Exchange) Recorded() bool { return x.Seq != 0 }
+
+// NoteSent keeps a copy of the head that the target is sent, in the step of the pool that runs.
+func (x *Exchange) NoteSent(head []byte) {
+	if x.Recorded() && x.running < len(x.Trail) {
+		x.Trail[x.running].Sent = slices.Clone(head)
+	}
+}
+
+// NoteCame keeps the head that came from the target, which nobody changes any more.
+func (x *Exchange) NoteCame(head []byte) {
+	if x.Recorded() && x.running < len(x.Trail) {
+		x.Trail[x.running].Came = head
 	}
 }
 
@@ -118,7 +141,7 @@ func (t Trail) Equal(other Trail) bool {
 func (s *Step) equal(o *Step) bool {
 	return s.Cell == o.Cell && s.Module == o.Module && s.Verdict == o.Verdict && s.Why == o.Why &&
 		s.Before == o.Before && s.After == o.After && s.Request == o.Request && s.Response == o.Response &&
-		slices.Equal(s.Facts, o.Facts)
+		slices.Equal(s.Facts, o.Facts) && bytes.Equal(s.Sent, o.Sent) && bytes.Equal(s.Came, o.Came)
 }
 
 // Verdict says what the running cell did, where the engine could not see it by itself.

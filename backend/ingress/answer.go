@@ -18,7 +18,7 @@ func (t *turn) write(r *flow.Response) (again bool) {
 	again = !t.head.Close && !c.lastAnswer() && !t.odd() && length != http1.UntilClose && t.readable()
 	h := t.header(r, length, empty, again)
 	empty = empty || length == 0 && r.Body == flow.NoBody
-	c.out.head(r.Status, r.Reason, h, !empty && !flow.Ready(r.Body))
+	c.out.head(r, h, !empty && !flow.Ready(r.Body))
 	if empty {
 		err := c.out.flush()
 		if t.complete = err == nil; !t.complete {

@@ -73,7 +73,7 @@ func (c *client) challenge(head *http1.Head, r *refusal) (again bool) {
 		body = nil
 	}
 	if !again {
-		c.lastWord(r, h, body)
+		c.say(c.lastWord(r, h, body), body)
 		return false
 	}
 	c.server.options.Log.Debug("refused a request", "client", c.facts.Remote, "status", r.status, "why", r.why)

@@ -143,7 +143,7 @@ func (c *client) next() bool {
 	}
 	if head.Method == "CONNECT" {
 		if head.Tolerated != 0 { // it takes no route
-			c.refuseHead(&http1.Error{Status: 400, Reason: head.Tolerated.Faults()})
+			c.refuseRequest(head, noRequest(&http1.Error{Status: 400, Reason: head.Tolerated.Faults()}))
 			return false
 		}
 		if refused := c.stranger(head); refused != nil {
@@ -166,12 +166,16 @@ func (c *client) next() bool {
 // refuseHead answers a head that was refused or did not come in time.
 func (c *client) refuseHead(err error) {
 	if refused, ok := errors.AsType[*http1.Error](err); ok {
-		c.refuse(&refusal{refused.Status, "This is not a request that can be passed on: " + refused.Reason + "."})
+		c.refuse(noRequest(refused))
 		return
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) && c.in.phase == inHead {
 		c.refuse(&refusal{408, "The request's header did not arrive within " + c.bounds.headerTimeout.String() + "."})
 	}
+}
+
+func noRequest(why *http1.Error) *refusal {
+	return &refusal{why.Status, "This is not a request that can be passed on: " + why.Reason + "."}
 }
 
 // trusted tells whether the client's forwarding fields may be believed.

@@ -44,7 +44,7 @@ type asking interface {
 	// taken tells whether a listener takes it.
 	taken(*ways) bool
 	// refuse says that it is not taken.
-	refuse(*client)
+	refuse(*client, *http1.Head)
 	// granted is what the client hears where it must speak before its target can be known.
 	granted() []byte
 	// opened is what it hears when the target is there.
@@ -101,7 +101,7 @@ func (c *client) answerConnect(head *http1.Head, by asking) {
 	c.server.connect.ServeHTTP(via, r)
 }
 
-func (c *connecting) refuse() { c.asking.refuse(c.client) }
+func (c *connecting) refuse() { c.asking.refuse(c.client, c.head) }
 
 // tunnel carries the bytes untouched, as an exchange of its own. The client hears that they pass when
 // the target is there.
@@ -160,12 +160,12 @@ type byConnect struct{}
 
 func (byConnect) taken(w *ways) bool { return w.connect }
 
-func (byConnect) refuse(c *client) {
+func (byConnect) refuse(c *client, head *http1.Head) {
 	if c.via != "" {
-		c.refuse(&refusal{403, "A CONNECT inside a CONNECT is not taken. Send it to the proxy itself."})
+		c.refuseRequest(head, &refusal{403, "A CONNECT inside a CONNECT is not taken. Send it to the proxy itself."})
 		return
 	}
-	c.refuse(&refusal{403, "This address does not take CONNECT: its listener does not accept \"connect\"."})
+	c.refuseRequest(head, &refusal{403, "This address does not take CONNECT: its listener does not accept \"connect\"."})
 }
 
 const connected = "HTTP/1.1 200 Connection established\r\n\r\n"
@@ -177,7 +177,9 @@ func (byConnect) opened(t *turn, r *flow.Response) []byte {
 	if reason == "" {
 		reason = "Connection established"
 	}
-	return http1.AppendResponse(nil, "HTTP/1.1", r.Status, reason, t.upgradeHeader(r))
+	head := http1.AppendResponse(nil, "HTTP/1.1", r.Status, reason, t.upgradeHeader(r))
+	r.Begins("HTTP/1.1", head)
+	return head
 }
 
 func (byConnect) failed(t *turn, r *flow.Response) {

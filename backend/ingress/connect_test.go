@@ -103,6 +103,7 @@ func TestInterceptedTLSMeetsTheSamePipeline(t *testing.T) {
 }
 
 func TestHowAnHTTP2ResponseIsFramed(t *testing.T) {
+	var told hearer
 	h := open(t, func(x *flow.Exchange) *flow.Response {
 		switch x.Request.Target {
 		case "/empty":
@@ -123,6 +124,8 @@ func TestHowAnHTTP2ResponseIsFramed(t *testing.T) {
 		r.Header.Add("Keep-Alive", "1")
 		if x.Request.Method == "HEAD" {
 			r.Header.Add("Content-Length", "6")
+		} else {
+			r.Watcher = &told
 		}
 		return r
 	})
@@ -143,6 +146,9 @@ func TestHowAnHTTP2ResponseIsFramed(t *testing.T) {
 				t.Errorf("%s %s has %s %q", c.method, c.target, name, v)
 			}
 		}
+	}
+	if want := "HTTP/2.0 HTTP/1.1 200 OK\r\nDate: today\r\ncontent-length: 6\r\n\r\n"; told.head() != want {
+		t.Errorf("who watches is told %q", told.head())
 	}
 	for _, target := range []string{"/cut", "/broken", "/short"} {
 		answer, err := client.Get("https://shop.test" + target)

@@ -98,10 +98,15 @@ func TestHowAResponseIsFramed(t *testing.T) {
 			flow.Field{Name: "SERVER", Value: "mine"}), "HTTP/1.1 200 OK\r\nSERVER: mine\r\nDate: today\r\nContent-Length: 2\r\n\r\nok"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			var told hearer
+			c.response.Watcher = &told
 			response.Store(c.response)
 			talk := h.dial()
 			talk.say(c.request)
 			talk.hear(c.want)
+			if head, _, _ := strings.Cut(c.want, "\r\n\r\n"); told.head() != "HTTP/1.1 "+head+"\r\n\r\n" {
+				t.Errorf("who watches is told %q", told.head())
+			}
 			if strings.Contains(c.want, "Connection: close") {
 				talk.hearEnd()
 				return
@@ -495,19 +500,24 @@ func TestAnAnswerBeforeTheEndOfTheUpload(t *testing.T) {
 func TestAnUpgradeCarriesBytesBothWaysAndHalfCloses(t *testing.T) {
 	near, far := tcpPair(t)
 	over := make(chan *problem.Problem, 1)
+	var told hearer
 	h := open(t, func(x *flow.Exchange) *flow.Response {
 		if x.Request.UpgradeTo() != "echo" {
 			t.Errorf("it upgrades to %q", x.Request.UpgradeTo())
 		}
 		r := flow.NewResponse(101, "", nil)
 		r.Header = flow.Header{{Name: "upgrade", Value: "echo"}, {Name: "connection", Value: "upgrade, close"}, {Name: "X-Kept", Value: "1"}}
-		r.Upgraded = near
+		r.Upgraded, r.Watcher = near, &told
 		r.Body = &watched{r.Body, x, over}
 		return r
 	})
 	talk := h.dial()
 	talk.say("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly")
-	talk.hear("HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: Upgrade\r\nX-Kept: 1\r\n\r\n")
+	const head = "HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: Upgrade\r\nX-Kept: 1\r\n\r\n"
+	talk.hear(head)
+	if told.head() != "HTTP/1.1 "+head {
+		t.Errorf("who watches is told %q", told.head())
+	}
 	target := newTalk(t, far)
 	target.hear("early")
 	target.say("hello")

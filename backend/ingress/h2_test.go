@@ -228,8 +228,9 @@ func accepts(key string) string {
 
 func TestAWebSocketOverHTTP2(t *testing.T) {
 	targets, seen, over := make(chan net.Conn, 1), make(chan *flow.Exchange, 1), make(chan *problem.Problem, 1)
+	var told hearer
 	h := open(t, func(x *flow.Exchange) *flow.Response {
-		r := &flow.Response{Status: 101, Proto: "HTTP/1.1", Body: &watched{flow.NoBody, x, over}}
+		r := &flow.Response{Status: 101, Proto: "HTTP/1.1", Body: &watched{flow.NoBody, x, over}, Watcher: &told}
 		r.Header = flow.Header{{Name: "Upgrade", Value: "websocket"}, {Name: "Sec-WebSocket-Accept", Value: accepts(x.Request.Header.Get("Sec-WebSocket-Key"))}, {Name: "Sec-WebSocket-Protocol", Value: "chat"}}
 		near, far := tcpPair(t)
 		r.Upgraded = near
@@ -242,6 +243,9 @@ func TestAWebSocketOverHTTP2(t *testing.T) {
 	f.hear("RST_STREAM 1 PROTOCOL_ERROR") // an ordinary CONNECT has no :path
 	f.ask(3, false, append([]string{":protocol", "websocket"}, shop("CONNECT", "/ws", "sec-websocket-version", "13", "sec-websocket-protocol", "chat")...)...)
 	f.hear("HEADERS 3 :status=200 sec-websocket-protocol=chat")
+	if want := "HTTP/2.0 HTTP/1.1 200 OK\r\nSec-WebSocket-Protocol: chat\r\n\r\n"; told.head() != want {
+		t.Errorf("who watches is told %q", told.head())
+	}
 	x := receive(t, seen, "the exchange")
 	r := x.Request
 	if r.Method != "GET" || r.Target != "/ws" || r.UpgradeTo() != "websocket" || r.Header.Get("Sec-WebSocket-Version") != "13" || r.ContentLength != 0 {

@@ -217,6 +217,7 @@ func (s *stream) write(r *flow.Response) (complete bool) {
 	if empty {
 		send = s.wire.Answer
 	}
+	begins(r, r.Status, h)
 	err := send(r.Status, h)
 	clear(h)
 	*scratch = h
@@ -231,6 +232,13 @@ func (s *stream) write(r *flow.Response) (complete bool) {
 		s.client.streams.lasts(s)
 	}
 	return s.pass(r, length)
+}
+
+// begins tells who watches r with which head it is sent.
+func begins(r *flow.Response, status int, h flow.Header) {
+	if r.Watcher != nil {
+		r.Begins("HTTP/2.0", http1.AppendResponse(nil, "HTTP/1.1", status, "", h))
+	}
 }
 
 // pass streams the body: what arrives leaves at once.

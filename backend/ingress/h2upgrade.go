@@ -68,7 +68,9 @@ func (s *stream) upgrade(r *flow.Response) (complete bool) {
 	}
 	s.wire.Endless()
 	s.wire.OnGone(s.breakOff(rawOf(r.Upgraded)))
-	if s.wire.Begin(200, upgradedHeader(r)) != nil {
+	h := upgradedHeader(r)
+	begins(r, 200, h)
+	if s.wire.Begin(200, h) != nil {
 		return false
 	}
 	s.release() // it is a connection now

@@ -173,6 +173,24 @@ func (c *talk) answer(method string) (*http.Response, string) {
 	return r, string(body)
 }
 
+// hearer keeps what it is told of a response: its protocol and its head.
+type hearer struct {
+	mu   sync.Mutex
+	told string
+}
+
+func (l *hearer) Begins(proto string, head []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.told += proto + " " + string(head)
+}
+
+func (l *hearer) head() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.told
+}
+
 func ok(x *flow.Exchange) *flow.Response { return text(200, "ok") }
 
 // text is a response with a fixed Date, so that whole answers can be compared.

@@ -25,6 +25,9 @@ type Options struct {
 	// Owner names who listens on an address, "node (pid 4711)", or "" when it cannot be told.
 	Owner func(address string) string
 	Log   *slog.Logger
+	// TurnedAway is told of requests that were answered here, for what they are or ask, and not given to
+	// Handler, with the answer: its RawHead is as it was sent, its Proto the client's, its Body all that was.
+	TurnedAway func(x *flow.Exchange, sent *flow.Response)
 	// Distrusted is told when a client refused our certificate for a host. It must not block.
 	Distrusted func(host, why string)
 }
@@ -57,6 +60,9 @@ func New(o Options) *Server {
 	}
 	if o.Owner == nil {
 		o.Owner = func(string) string { return "" }
+	}
+	if o.TurnedAway == nil {
+		o.TurnedAway = func(*flow.Exchange, *flow.Response) {}
 	}
 	if o.Distrusted == nil {
 		o.Distrusted = func(string, string) {}

@@ -119,15 +119,17 @@ func (o *output) close() {
 	}
 }
 
-// head begins the final answer. It waits in the buffer for the body's first bytes, for corkTime at
-// most where a body is to come.
-func (o *output) head(status int, reason string, h flow.Header, cork bool) {
+// head begins the final answer, with the fields h. It waits in the buffer for the body's first bytes, for
+// corkTime at most where a body is to come.
+func (o *output) head(r *flow.Response, h flow.Header, cork bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.turn = nil // no interim answer any more
 	o.w, _ = writers.Get().(*bufio.Writer)
 	o.w.Reset(o)
-	_, _ = o.w.Write(http1.AppendResponse(o.w.AvailableBuffer(), "HTTP/1.1", status, reason, h)) // told by the next write
+	head := http1.AppendResponse(o.w.AvailableBuffer(), "HTTP/1.1", r.Status, r.Reason, h)
+	r.Begins("HTTP/1.1", head)
+	_, _ = o.w.Write(head) // told by the next write
 	if !cork {
 		return
 	}

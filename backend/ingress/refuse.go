@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -49,7 +50,10 @@ func (r *refusal) page(accept, kind string) (header flow.Header, body []byte) {
 // that the client can read it.
 func (c *client) refuse(r *refusal) {
 	h, body := r.page("", r.kind())
-	c.lastWord(r, h, body)
+	q, door := c.fromBytes()
+	last := c.lastWord(r, h, body)
+	c.turnedAway(q, door, r, last)
+	c.say(last, body)
 }
 
 // refuseRequest is refuse for a request whose header was read.
@@ -59,18 +63,29 @@ func (c *client) refuseRequest(head *http1.Head, r *refusal) {
 	if head.Method == "HEAD" {
 		body = nil
 	}
-	c.lastWord(r, h, body)
+	q, door := c.fromHead(head)
+	last := c.lastWord(r, h, body)
+	c.turnedAway(q, door, r, last)
+	c.say(last, body)
 }
 
-// lastWord writes an answer after which the connection closes.
-func (c *client) lastWord(r *refusal, h flow.Header, body []byte) {
+// lastWord makes an answer after which the connection closes.
+func (c *client) lastWord(r *refusal, h flow.Header, body []byte) *flow.Response {
 	c.server.options.Log.Debug("refused a request", "client", c.facts.Remote, "status", r.status, "why", r.why)
 	if !h.Has("Content-Length") {
 		h.Add("Content-Length", strconv.Itoa(len(body)))
 	}
 	h.Add("Date", c.server.date())
 	h.Add("Connection", "close")
-	if _, err := c.out.Write(append(http1.AppendResponse(nil, "HTTP/1.1", r.status, "", h), body...)); err == nil {
+	last := flow.NewResponse(r.status, "", body)
+	last.Header = h
+	last.RawHead = http1.AppendResponse(nil, "HTTP/1.1", r.status, "", h)
+	return last
+}
+
+// say sends a last word and its body.
+func (c *client) say(last *flow.Response, body []byte) {
+	if _, err := c.out.Write(append(slices.Clip(last.RawHead), body...)); err == nil {
 		c.linger()
 	}
 }
@@ -93,7 +108,7 @@ func (c *client) turnAway() {
 	r := &refusal{503, "The proxy takes at most " + most + " connections of one client at once (connections_per_client). Use one of those that are open, or try again later."}
 	h, body := r.page("", connectionLimit)
 	h.Add("Retry-After", retryAfter)
-	c.lastWord(r, h, body)
+	c.say(c.lastWord(r, h, body), body)
 }
 
 // overloaded is the answer to a request that comes while as many are under way as may be.

@@ -131,7 +131,7 @@ type bySOCKS struct{}
 
 func (bySOCKS) taken(w *ways) bool { return w.socks5 }
 
-func (bySOCKS) refuse(c *client) {
+func (bySOCKS) refuse(c *client, _ *http1.Head) {
 	c.replySOCKS(socks.NotAllowed, "the listener does not accept \"socks5\"")
 }
 

@@ -29,7 +29,9 @@ func (t *turn) upgradeHead(r *flow.Response) []byte {
 	if t.asking != nil {
 		return t.asking.opened(t, r)
 	}
-	return http1.AppendResponse(nil, "HTTP/1.1", r.Status, r.Reason, t.upgradeHeader(r))
+	head := http1.AppendResponse(nil, "HTTP/1.1", r.Status, r.Reason, t.upgradeHeader(r))
+	r.Begins("HTTP/1.1", head)
+	return head
 }
 
 // openEnded says that what follows has no end of its own; false when a shutdown came first.

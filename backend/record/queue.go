@@ -36,7 +36,11 @@ func (i *item) weight() int64 {
 		return int64(len(i.part.Bytes))
 	}
 	r := &i.watch.record
-	return 2048 + int64(len(r.RequestHead)+len(r.ResponseHead)+cap(i.request.Rest)+cap(i.response.Rest)+256*len(r.Trail))
+	n := 2048 + len(r.RequestHead) + len(r.ResponseHead) + cap(i.request.Rest) + cap(i.response.Rest) + 256*len(r.Trail)
+	for s := range r.Trail {
+		n += len(r.Trail[s].Sent) + len(r.Trail[s].Came)
+	}
+	return int64(n)
 }
 
 // queue is guarded by the recorder's mu.

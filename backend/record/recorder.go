@@ -8,6 +8,7 @@ package record
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -122,6 +123,22 @@ func (r *Recorder) Handle(x *flow.Exchange) *flow.Response {
 	answered = true
 	w.answer(response)
 	return response
+}
+
+// TurnedAway records x, which was answered with sent before it came to anybody behind: sent.RawHead is the head
+// as the client was sent it.
+func (r *Recorder) TurnedAway(x *flow.Exchange, sent *flow.Response) {
+	if r.off.Load() {
+		return
+	}
+	w := r.begin(x)
+	if w == nil {
+		return
+	}
+	w.answer(sent)
+	w.Begins(sent.Proto, sent.RawHead)
+	_, _ = io.Copy(io.Discard, sent.Body) // it is in memory
+	_ = sent.Body.Close()
 }
 
 // begin watches x from now on; nil after Close.

@@ -7,7 +7,6 @@ import (
 	"math"
 	"net/netip"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -198,24 +197,61 @@ func TestAPipelineThatPanicsIsRecorded(t *testing.T) {
 	}
 }
 
-func TestHeads(t *testing.T) {
-	raw := "HTTP/1.1 200 Fine\r\nServer:nginx\r\nx-odd:  kept \r\n\r\n"
-	asSent := flow.Header{{Name: "Server", Value: "nginx"}, {Name: "x-odd", Value: "kept"}}
+func TestTheHeadOfAnAnswerIsKeptAsTheClientWasSentIt(t *testing.T) {
+	const sent = "HTTP/1.1 201 Fine\r\nServer:  us\r\nDate: now\r\n\r\n"
+	left := flow.HandlerFunc(func(*flow.Exchange) *flow.Response {
+		r := flow.NewResponse(201, "", nil)
+		r.Proto, r.Header = "HTTP/1.0", flow.Header{{Name: "Server", Value: "us"}}
+		return r
+	})
 	for name, c := range map[string]struct {
-		response flow.Response
-		want     string
+		begins      func(r *flow.Response)
+		head, proto string
 	}{
-		"untouched":       {flow.Response{Status: 200, Proto: "HTTP/1.1", RawHead: []byte(raw), Header: asSent}, raw},
-		"another status":  {flow.Response{Status: 503, Proto: "HTTP/1.1", RawHead: []byte(raw), Header: asSent}, "HTTP/1.1 503 Service Unavailable\r\nServer: nginx\r\nx-odd: kept\r\n\r\n"},
-		"a field less":    {flow.Response{Status: 200, Reason: "Fine", Proto: "HTTP/1.1", RawHead: []byte(raw), Header: asSent[:1]}, "HTTP/1.1 200 Fine\r\nServer: nginx\r\n\r\n"},
-		"a field more":    {flow.Response{Status: 200, Reason: "Fine", Proto: "HTTP/1.1", RawHead: []byte(raw), Header: append(slices.Clone(asSent), flow.Field{Name: "A", Value: "b"})}, "HTTP/1.1 200 Fine\r\nServer: nginx\r\nx-odd: kept\r\nA: b\r\n\r\n"},
-		"another value":   {flow.Response{Status: 200, Reason: "Fine", Proto: "HTTP/1.1", RawHead: []byte(raw), Header: flow.Header{{Name: "Server", Value: "us"}, asSent[1]}}, "HTTP/1.1 200 Fine\r\nServer: us\r\nx-odd: kept\r\n\r\n"},
-		"never on a wire": {flow.Response{Status: 404, Proto: "HTTP/1.1", Header: flow.Header{{Name: "A", Value: "b"}}}, "HTTP/1.1 404 Not Found\r\nA: b\r\n\r\n"},
+		"sent":                {func(r *flow.Response) { r.Begins("HTTP/1.1", []byte(sent)) }, sent, "HTTP/1.1"},
+		"sent over HTTP/2":    {func(r *flow.Response) { r.Begins("HTTP/2.0", []byte(sent)) }, sent, "HTTP/2.0"},
+		"to nobody, a replay": {func(*flow.Response) {}, "HTTP/1.0 201 Created\r\nServer: us\r\n\r\n", "HTTP/1.0"},
 	} {
-		if got := string(responseHead(&c.response)); got != c.want {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			h := openHouse(t, settings(), left)
+			x := request(nil)
+			r := h.Handle(x)
+			c.begins(r)
+			live, ok := h.Lookup(1)
+			if !ok || string(live.ResponseHead) != c.head || live.ResponseProto != c.proto || live.Status != 201 {
+				t.Errorf("while it runs: %q over %s", live.ResponseHead, live.ResponseProto)
+			}
+			end(x, r)
+			if kept := h.kept(1); string(kept.ResponseHead) != c.head || kept.ResponseProto != c.proto {
+				t.Errorf("kept %q over %s", kept.ResponseHead, kept.ResponseProto)
+			}
+		})
 	}
+}
+
+func TestWhatWasTurnedAwayIsKept(t *testing.T) {
+	h := openHouse(t, settings(), saying("never asked"))
+	turn := func() {
+		x := request(nil)
+		x.Problem = problem.New(problem.BadRequest, "no request")
+		sent := flow.NewResponse(400, "text/plain", []byte("no"))
+		sent.RawHead = []byte("HTTP/1.1 400 Bad Request\r\nDate: now\r\n\r\n")
+		h.TurnedAway(x, sent)
+	}
+	turn()
+	h.SetRecording(false)
+	turn()
+	r := h.kept(1)
+	if r.Status != 400 || r.State != flow.Errored || r.Problem == nil || string(r.ResponseHead) != "HTTP/1.1 400 Bad Request\r\nDate: now\r\n\r\n" || string(h.body(r.ResponseBody)) != "no" || string(r.RequestHead) != requestText {
+		t.Errorf("kept as %+v", r)
+	}
+	if n := h.store.Total(); n != 1 {
+		t.Errorf("%d are kept: one while nothing is recorded", n)
+	}
+	turn() // after Close: it is lost
+}
+
+func TestTheHeadOfARequestIsKeptAsItCame(t *testing.T) {
 	for name, c := range map[string]struct {
 		request flow.Request
 		want    string

@@ -2,7 +2,6 @@ package record
 
 import (
 	"bytes"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -69,59 +68,47 @@ func requestHead(q *flow.Request) []byte {
 	return http1.AppendRequest(nil, q.Method, target, q.Proto, header)
 }
 
-// responseHead is the head as the client gets it: as it arrived where nothing on the way changed it.
-func responseHead(p *flow.Response) []byte {
-	if p.RawHead != nil && unchanged(p) {
-		return p.RawHead
+// responseHead is the head as the client was sent it; as the cells left it where it was not, because the client
+// had left or a replay has none. The recorder's mu is held.
+func (w *watch) responseHead() []byte {
+	if p := w.response; w.record.ResponseHead == nil && p != nil {
+		return http1.AppendResponse(nil, p.Proto, p.Status, p.Reason, p.Header)
 	}
-	return http1.AppendResponse(make([]byte, 0, 64+len(p.RawHead)+32*len(p.Header)), p.Proto, p.Status, p.Reason, p.Header)
+	return w.record.ResponseHead
 }
 
-// unchanged tells that the raw head has the status and exactly the fields of p.
-func unchanged(p *flow.Response) bool {
-	line, rest, _ := bytes.Cut(p.RawHead, []byte("\n"))
-	if status, ok := bytes.CutPrefix(line, []byte(p.Proto)); !ok || len(status) < 4 || statusOf(status[1:4]) != p.Status {
-		return false
-	}
-	for _, f := range p.Header {
-		line, rest, _ = bytes.Cut(rest, []byte("\n"))
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok || string(name) != f.Name || string(bytes.TrimSpace(value)) != strings.TrimSpace(f.Value) {
-			return false
-		}
-	}
-	return len(bytes.TrimSpace(rest)) == 0
-}
-
-func statusOf(digits []byte) int {
-	n := 0
-	for _, d := range digits {
-		n = n*10 + int(d-'0')
-	}
-	return n
-}
-
-// answer takes the response's head and puts itself around what follows it.
+// answer takes the response and puts itself around what follows its head.
 func (w *watch) answer(p *flow.Response) {
-	w.response = p
-	head := responseHead(p)
 	kind, encoding := p.Header.Get("Content-Type"), p.Header.Get("Content-Encoding")
 	trail := w.exchange.Trail.Clone()
 	w.down.begin(p)
 	r := w.recorder
 	r.mu.Lock()
+	w.response = p
 	if !w.over.Load() {
 		w.look(trail)
-		w.record.Status, w.record.ResponseProto, w.record.ResponseHead = p.Status, p.Proto, head
+		w.record.Status, w.record.ResponseProto = p.Status, p.Proto
 		w.record.ResponseBody.Type, w.record.ResponseBody.Encoding = kind, encoding
 		r.changed.add(w)
 	}
 	r.mu.Unlock()
+	p.Watcher = w
 	if p.Upgraded != nil {
 		p.Upgraded = watchUpgraded(w, p.Upgraded)
 		return
 	}
 	p.Body = &w.down
+}
+
+// Begins takes the head of the response as the client is sent it.
+func (w *watch) Begins(proto string, head []byte) {
+	r := w.recorder
+	kept := bytes.Clone(head)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !w.over.Load() {
+		w.record.ResponseProto, w.record.ResponseHead = proto, kept
+	}
 }
 
 // look copies what the pipeline has noted so far.
@@ -151,6 +138,7 @@ func (w *watch) finish() {
 	defer r.mu.Unlock()
 	w.look(trail)
 	w.conclude(down)
+	w.record.ResponseHead = w.responseHead()
 	w.record.RequestTrailer, w.record.ResponseTrailer = up.trailer, down.trailer
 	if w.response == nil || w.response.Upgraded == nil {
 		r.stats.finished(w.started, w.record.Timing.Done)
@@ -200,6 +188,7 @@ func (w *watch) abort() {
 	defer r.mu.Unlock()
 	w.record.Timing.Done = time.Since(w.started)
 	w.record.State = flow.Aborted
+	w.record.ResponseHead = w.responseHead()
 	w.record.RequestTrailer, w.record.ResponseTrailer = up.trailer, down.trailer
 	r.enqueue(item{watch: w, request: up.content, response: down.content})
 }
@@ -207,7 +196,7 @@ func (w *watch) abort() {
 // snapshot is the record as it is now, a caller's to keep. The recorder's mu is held.
 func (w *watch) snapshot() *flow.Record {
 	r := w.record
-	r.State = flow.Pending
+	r.State, r.ResponseHead = flow.Pending, w.responseHead()
 	r.RequestBody.Size, r.ResponseBody.Size = w.up.size.Load(), w.down.size.Load()
 	r.RequestBody.Hash, r.RequestBody.Kept = "", 0
 	r.ResponseBody.Hash, r.ResponseBody.Kept = "", 0

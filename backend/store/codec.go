@@ -17,7 +17,10 @@ import (
 // The field `rest` of a detail: what is only looked at, never searched. Numbers are varints, texts
 // their length and their bytes, lists their length and their items, all in the order of appendRest.
 // A change of this order is a new restVersion, and readRest reads the old ones still.
-const restVersion = 1
+const restVersion = 2
+
+// headlessVersion is that of before the steps of pools had heads.
+const headlessVersion = 1
 
 // fingerprint is the SHA-256 of a certificate, which is kept once for all exchanges.
 type fingerprint [sha256.Size]byte
@@ -39,7 +42,7 @@ func appendRest(b []byte, r *flow.Record) []byte {
 	}
 	b = appendConn(b, r.ClientConn)
 	b = appendConn(b, r.TargetConn)
-	b = appendTrail(b, r.Trail)
+	b = appendTrail(b, r)
 	return appendProblem(b, r.Problem)
 }
 
@@ -89,10 +92,10 @@ func appendConn(b []byte, c flow.Conn) []byte {
 	return b
 }
 
-func appendTrail(b []byte, t flow.Trail) []byte {
-	b = binary.AppendUvarint(b, uint64(len(t)))
-	for i := range t {
-		s := &t[i]
+func appendTrail(b []byte, r *flow.Record) []byte {
+	b = binary.AppendUvarint(b, uint64(len(r.Trail)))
+	for i := range r.Trail {
+		s := &r.Trail[i]
 		for _, text := range [...]string{s.Cell, s.Module, string(s.Verdict), s.Why} {
 			b = appendText(b, text)
 		}
@@ -102,6 +105,7 @@ func appendTrail(b []byte, t flow.Trail) []byte {
 		}
 		b = appendInt(appendInt(b, int64(s.Before)), int64(s.After))
 		b = appendDelta(appendDelta(b, s.Request), s.Response)
+		b = appendHead(appendHead(b, s.Sent, r.RequestHead), s.Came, r.ResponseHead)
 	}
 	return b
 }
@@ -131,16 +135,20 @@ var errRest = errors.New("its details are not readable")
 
 // restReader reads what appendRest wrote. After a fault it reads zero values, and err says so.
 type restReader struct {
-	b   []byte
-	err error
+	b       []byte
+	err     error
+	version byte
 	// chains takes the fingerprints of a connection's certificates; they are looked up afterwards.
 	chains map[*flow.TLS][]fingerprint
 }
 
-// readRest fills in r; chains are the certificates still to be looked up.
+// readRest fills in r, whose heads are there already; chains are the certificates still to be looked up.
 func readRest(b []byte, r *flow.Record) (chains map[*flow.TLS][]fingerprint, err error) {
 	d := &restReader{b: b, chains: map[*flow.TLS][]fingerprint{}}
-	if version := d.bytes(1); d.err != nil || version[0] != restVersion {
+	if version := d.bytes(1); d.err == nil {
+		d.version = version[0]
+	}
+	if d.version < headlessVersion || d.version > restVersion {
 		return nil, errRest
 	}
 	r.ID, _ = uuid.FromBytes(d.bytes(len(r.ID)))
@@ -154,7 +162,7 @@ func readRest(b []byte, r *flow.Record) (chains map[*flow.TLS][]fingerprint, err
 		*moment = time.Duration(d.int())
 	}
 	r.ClientConn, r.TargetConn = d.conn(), d.conn()
-	r.Trail = d.trail()
+	r.Trail = d.trail(r)
 	r.Problem = d.problem()
 	return d.chains, d.err
 }
@@ -179,15 +187,24 @@ func (d *restReader) int() int64 {
 	return n
 }
 
-// length is a count of bytes or items, each of which takes at least one byte.
-func (d *restReader) length() int {
+func (d *restReader) number() int {
 	n, size := binary.Uvarint(d.b)
-	if size <= 0 || n > math.MaxInt32 || int(n) > len(d.b)-size {
+	if size <= 0 || n > math.MaxInt32 {
 		d.err, d.b = errRest, nil
 		return 0
 	}
 	d.b = d.b[size:]
 	return int(n)
+}
+
+// length is a count of bytes or items, each of which takes at least one byte.
+func (d *restReader) length() int {
+	n := d.number()
+	if n > len(d.b) {
+		d.err, d.b = errRest, nil
+		return 0
+	}
+	return n
 }
 
 func (d *restReader) text() string { return string(d.bytes(d.length())) }
@@ -219,7 +236,7 @@ func (d *restReader) conn() flow.Conn {
 	return c
 }
 
-func (d *restReader) trail() flow.Trail {
+func (d *restReader) trail(r *flow.Record) flow.Trail {
 	var t flow.Trail
 	for range d.length() {
 		s := flow.Step{Cell: d.text(), Module: d.text(), Verdict: flow.Verdict(d.text()), Why: d.text()}
@@ -228,6 +245,9 @@ func (d *restReader) trail() flow.Trail {
 		}
 		s.Before, s.After = time.Duration(d.int()), time.Duration(d.int())
 		s.Request, s.Response = d.delta(), d.delta()
+		if d.version > headlessVersion {
+			s.Sent, s.Came = d.head(r.RequestHead), d.head(r.ResponseHead)
+		}
 		t = append(t, s)
 	}
 	return t

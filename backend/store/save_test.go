@@ -44,7 +44,9 @@ func exchange(seq int64) *flow.Record {
 		Trail: flow.Trail{
 			{Cell: "shop/requestid", Module: "requestid", Verdict: flow.Changed, Facts: []flow.Fact{{Name: "id", Value: "0190"}}, Before: 800,
 				Request: &flow.Delta{Header: []flow.FieldEdit{{Op: "add", Name: "X-Request-Id", Now: "0190"}}}},
-			{Cell: "upstream/shop", Module: "upstream", Verdict: flow.Picked, Before: 900 * time.Microsecond},
+			{Cell: "upstream/shop", Module: "upstream", Verdict: flow.Picked, Before: 900 * time.Microsecond,
+				Sent: []byte("GET /v1/items?page=2 HTTP/1.1\r\nHost: shop.localhost:8080\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\nAccept-Encoding: gzip, br\r\nX-Request-Id: 0190\r\nVia: 1.1 proxycache\r\n\r\n"),
+				Came: []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1024\r\nServer: nginx\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n\r\n")},
 		},
 	}
 	r.ResponseBody.Type = "application/json"

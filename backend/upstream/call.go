@@ -89,16 +89,18 @@ func (k *call) build() error {
 	}
 	fields, _ := headers.Get().(*flow.Header)
 	*fields = k.p.requestFields((*fields)[:0], k.x, k.t, k.length, wire1)
-	if k.absolute && k.p.proxy.basic != "" {
-		fields.Add("Proxy-Authorization", k.p.proxy.basic)
-	}
 	// A body that has begun to come, or was read for another target, is nothing its client waits with.
 	k.expects = k.x.Request.ExpectContinue && k.length != 0 && len(k.ahead) == 0 && !flow.Ready(k.x.Request.Body)
 	if k.expects {
 		fields.Add("Expect", "100-continue")
 	}
 	k.out, _ = outs.Get().(*[]byte)
-	*k.out = http1.AppendRequest((*k.out)[:0], k.x.Request.Method, k.path(), "HTTP/1.1", *fields)
+	k.print(*fields)
+	k.x.NoteSent(*k.out)
+	if k.absolute && k.p.proxy.basic != "" { // not noted: it is a secret
+		fields.Add("Proxy-Authorization", k.p.proxy.basic)
+		k.print(*fields)
+	}
 	clear(*fields)
 	headers.Put(fields)
 	k.head = len(*k.out)
@@ -106,6 +108,10 @@ func (k *call) build() error {
 		return k.begin()
 	}
 	return nil
+}
+
+func (k *call) print(fields flow.Header) {
+	*k.out = http1.AppendRequest((*k.out)[:0], k.x.Request.Method, k.path(), "HTTP/1.1", fields)
 }
 
 func (k *call) path() string {
@@ -195,6 +201,7 @@ func (c *conn) send(k *call) (*flow.Response, error) {
 		k.x.Timing.Sent = c.sent.Sub(k.x.Started)
 	}
 	k.answer = h
+	k.x.NoteCame(h.Raw)
 	k.x.Timing.FirstByte = c.first.Sub(k.x.Started)
 	if h.Status == 101 {
 		return k.upgrade()

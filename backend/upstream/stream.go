@@ -68,8 +68,12 @@ func (s *stream) request() *http.Request {
 		r.URL.Opaque = "//" + host + r.URL.Opaque
 	}
 	r.Header["User-Agent"] = nil // net/http adds its own otherwise
-	for _, f := range k.p.requestFields(nil, x, k.t, k.length, wire2) {
+	fields := k.p.requestFields(nil, x, k.t, k.length, wire2)
+	for _, f := range fields {
 		r.Header.Add(f.Name, f.Value)
+	}
+	if x.Recorded() {
+		x.NoteSent(http1.AppendRequest(nil, r.Method, k.path(), "HTTP/2.0", append(flow.Header{{Name: "Host", Value: host}}, fields...)))
 	}
 	if s.feed != nil {
 		r.Body, r.ContentLength = s.feed, k.length
@@ -282,8 +286,12 @@ func (s *stream) respond(answer *http.Response) *flow.Response {
 	s.listens(false)
 	s.k.x.Timing.FirstByte = time.Duration(s.first.Load())
 	s.noteSent()
+	fields := listOf(answer.Header)
+	if s.k.x.Recorded() {
+		s.k.x.NoteCame(http1.AppendResponse(nil, "HTTP/2.0", answer.StatusCode, "", fields))
+	}
 	r := &flow.Response{
-		Status: answer.StatusCode, Proto: "HTTP/2.0", Header: answerFields(listOf(answer.Header), answer.StatusCode, "HTTP/2.0"),
+		Status: answer.StatusCode, Proto: "HTTP/2.0", Header: answerFields(fields, answer.StatusCode, "HTTP/2.0"),
 		Body: s, ContentLength: answer.ContentLength,
 	}
 	if s.feed != nil && s.wrote.Load() == 0 { // net/http, where it waits for windows, does not look at its context

@@ -185,7 +185,7 @@ export interface ExchangePage {
   total: number;
 }
 
-/** Exchange is the detail of one exchange. Bodies are fetched from /body/SEQ/request and …/response (ranges; ?decoded=1 undoes the content coding), messages as raw bytes from /raw/SEQ/request and …/response. */
+/** Exchange is the detail of one exchange. Bodies are fetched from /body/SEQ/request and …/response (ranges; ?decoded=1 undoes the content coding), messages as raw bytes from /raw/SEQ/request and …/response, the heads between the proxy and the target from …/sent and …/came. */
 export interface Exchange {
   row: Row;
   id: string;
@@ -250,6 +250,10 @@ export interface Step {
   after: number;
   request: Delta;
   response: Delta;
+  // Sent, of a pool: from the request as the cells left it to the head that the target was sent. Its lineAfter is "" where nothing was sent.
+  sent: Delta;
+  // Came, of a pool: from the head of the answer as it came to what the cells got. Both lines are the same, "" where no answer came.
+  came: Delta;
 }
 
 /** Delta is what a cell changed in one message. */
@@ -628,6 +632,8 @@ export interface News {
 
 /** Side of an exchange. */
 export type Side = 'request' | 'response';
+/** RawSide is what can be seen as raw bytes, in the order of the way: Sent and Came are the heads between the proxy and the target. */
+export type RawSide = 'request' | 'sent' | 'came' | 'response';
 
 /**
  * Everything the window asks of the backend. Each call rejects with a Failure. Implemented by
@@ -641,8 +647,8 @@ export interface Backend {
   exchange(seq: number): Promise<Exchange>;
   /** Address of a kept body; `decoded` undoes its content coding. Ranges are answered. */
   bodyURL(seq: number, side: Side, decoded: boolean): string;
-  /** Address of a message as its raw bytes, head and body. */
-  rawURL(seq: number, side: Side): string;
+  /** Address of a message as its raw bytes, head and body; of sent and came the head alone. */
+  rawURL(seq: number, side: RawSide): string;
   remove(selection: Selection): Promise<Removal>;
   undoRemove(token: number): Promise<void>;
   /** Checks a filter; rejects with a Failure whose column says where it is wrong. */

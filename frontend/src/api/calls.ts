@@ -1,7 +1,7 @@
 import {
   Failure, type ApplyRequest, type Backend, type Catalogue, type CellAction, type CellState, type Checked, type Config, type Document, type Exchange,
   type ExchangePage, type ExchangeQuery, type ExportRequest, type Figures, type Fronted, type News, type Place,
-  type Port, type Preferences, type Problem, type Program, type Removal, type ReplayRequest, type RouteAnswer,
+  type Port, type Preferences, type Problem, type Program, type RawSide, type Removal, type ReplayRequest, type RouteAnswer,
   type RouteProbe, type Selection, type Side, type Status, type TerminalLine,
 } from './backend';
 import { wholeCells, wholeFigures } from './whole';
@@ -31,7 +31,7 @@ export abstract class CallingBackend implements Backend {
   exchanges = (query: ExchangeQuery) => this.call<ExchangePage>('exchanges', query);
   exchange = (seq: number) => this.call<Exchange>('exchange', seq);
   bodyURL = (seq: number, side: Side, decoded: boolean) => `/body/${seq}/${side}${decoded ? '?decoded=1' : ''}`;
-  rawURL = (seq: number, side: Side) => `/raw/${seq}/${side}`;
+  rawURL = (seq: number, side: RawSide) => `/raw/${seq}/${side}`;
   remove = (selection: Selection) => this.call<Removal>('remove', selection);
   undoRemove = (token: number) => this.tell('undoRemove', token);
   checkFilter = (filter: string) => this.tell('checkFilter', filter);

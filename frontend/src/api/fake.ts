@@ -1,8 +1,8 @@
 import {
   Failure, type ApplyRequest, type Backend, type Catalogue, type CellAction, type CellState, type Checked, type Config,
   type Demo, type Document,
-  type Exchange, type ExchangePage, type ExchangeQuery, type ExportRequest, type Figures, type Fronted, type News,
-  type Place, type Port, type Preferences, type Problem, type Program, type Removal, type ReplayRequest,
+  type Exchange, type ExchangePage, type ExchangeQuery, type ExportRequest, type FieldEdit, type Figures, type Fronted, type News,
+  type Place, type Port, type Preferences, type Problem, type Program, type RawSide, type Removal, type ReplayRequest,
   type RouteAnswer, type RouteProbe, type Row, type Selection, type Side, type Status, type TerminalLine,
 } from './backend';
 import * as cells from './fakecells';
@@ -103,14 +103,14 @@ export class FakeBackend implements Backend {
   }
 
   async exchange(seq: number): Promise<Exchange> {
-    return this.#called('exchange', seq, () => data.exchange(this.#row(seq)));
+    return this.#called('exchange', seq, () => withHeads(data.exchange(this.#row(seq))));
   }
 
   bodyURL(seq: number, side: Side, decoded: boolean): string {
     return `/body/${seq}/${side}${decoded ? '?decoded=1' : ''}`;
   }
 
-  rawURL(seq: number, side: Side): string {
+  rawURL(seq: number, side: RawSide): string {
     return `/raw/${seq}/${side}`;
   }
 
@@ -299,6 +299,17 @@ export class FakeBackend implements Backend {
 
 function problem(kind: string, message: string): Problem {
   return { kind, where: '', message, line: 0, column: 0 };
+}
+
+/** Its pool's step tells what was on the wire to the target, where the target was asked. */
+function withHeads(of: Exchange): Exchange {
+  if (of.problem || of.row.mocked) return of;
+  const head = (line: string, fields: FieldEdit[]) => ({ fields: line === '' ? [] : fields, lineBefore: line, lineAfter: line, body: false });
+  const sent = head(of.request.line, [
+    { op: 'add', name: 'X-Forwarded-For', was: '', now: '127.0.0.1' }, { op: 'add', name: 'Via', was: '', now: '1.1 proxycache' },
+  ]);
+  const came = head(of.response?.line ?? '', [{ op: 'remove', name: 'Keep-Alive', was: 'timeout=5', now: '' }]);
+  return { ...of, steps: of.steps.map((step) => (step.module === 'upstream' ? { ...step, sent, came } : step)) };
 }
 
 function fits(row: Row, part: string): boolean {

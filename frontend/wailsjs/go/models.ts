@@ -177,6 +177,8 @@ export namespace core {
 	    after: number;
 	    request: Delta;
 	    response: Delta;
+	    sent: Delta;
+	    came: Delta;
 	}
 	export interface Timing {
 	    dnsStart: number;

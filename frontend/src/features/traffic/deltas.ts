@@ -1,6 +1,7 @@
 // The message as it was before and after a step of the trail. The record holds the request as it came
-// and the answer as it left: what the cells did in between is replayed from their edits.
-import type { Exchange, FieldEdit, HeaderField, Side, Step } from '../../api/backend';
+// and the answer as it left: what the cells did in between is replayed from their edits. A pool is no
+// cell: its step tells how the heads on the wire to the target differ from those that the cells saw.
+import type { Delta, Exchange, FieldEdit, HeaderField, Side, Step } from '../../api/backend';
 
 export interface DiffRow {
   before: string; // "Name: value"; "" for a gap
@@ -10,22 +11,25 @@ export interface DiffRow {
 
 const AROUND = 1; // unchanged lines that are shown beside a changed one
 
-/** The fields of one side as the step was given them, and its edits. */
+/** The fields of one side as the step was given them; those of the answer as it came where the step is a pool's. */
 export function fieldsBefore(exchange: Exchange, index: number, side: Side): HeaderField[] {
-  if (side === 'request') {
-    let fields = exchange.request.fields;
-    for (const step of exchange.steps.slice(0, index)) fields = step.request.fields.reduce(apply, fields);
-    return fields;
-  }
+  const way = wayTo(exchange.steps, index);
+  if (side === 'request') return way.reduce((fields, step) => step.request.fields.reduce(apply, fields), exchange.request.fields);
   // The first step is the last to touch the answer.
-  let fields = exchange.response?.fields ?? [];
-  for (const step of exchange.steps.slice(0, index + 1)) fields = step.response.fields.reduceRight(undo, fields);
-  return fields;
+  const deltas = [...way.map((step) => step.response), deltaOf(exchange.steps[index], 'response')];
+  return deltas.reduce((fields, delta) => delta?.fields.reduceRight(undo, fields) ?? fields, exchange.response?.fields ?? []);
+}
+
+/** A head between the proxy and the target: of the request as it was sent, of the answer as it came. */
+export function headOnWire(exchange: Exchange, index: number, side: Side): { line: string; fields: HeaderField[] } {
+  const delta = deltaOf(exchange.steps[index], side);
+  const fields = fieldsBefore(exchange, index, side);
+  return { line: delta?.lineAfter ?? '', fields: side === 'request' ? (delta?.fields ?? []).reduce(apply, fields) : fields };
 }
 
 /** One side of a step as two columns; empty when it changed nothing there. */
 export function difference(exchange: Exchange, index: number, side: Side): DiffRow[] {
-  const delta = exchange.steps[index]?.[side];
+  const delta = deltaOf(exchange.steps[index], side);
   if (!delta || (delta.fields.length === 0 && delta.lineBefore === delta.lineAfter)) return [];
   const rows: DiffRow[] = [];
   if (delta.lineBefore !== delta.lineAfter) rows.push({ before: delta.lineBefore, after: delta.lineAfter, op: 'set' });
@@ -72,6 +76,21 @@ function said(side: Side, step: Step): string {
   return parts.length === 0 ? '' : `${side} ${parts.join(' ')}`;
 }
 
+function deltaOf(step: Step | undefined, side: Side): Delta | undefined {
+  if (step?.module !== 'upstream') return step?.[side];
+  return side === 'request' ? step.sent : step.came;
+}
+
+/** The cells that a message passes up to a step, without those that were passed in vain. */
+function wayTo(steps: readonly Step[], index: number): Step[] {
+  const way = steps.slice(0, index + 1).reduce<Step[]>((before, step) => {
+    // A retry passes the cells behind it again, with the request as it was: what was passed since is superseded.
+    const again = before.findIndex((one) => one.cell === step.cell);
+    return [...(again < 0 ? before : before.slice(0, again)), step];
+  }, []);
+  return way.slice(0, -1).filter((step) => step.module !== 'upstream');
+}
+
 function apply(fields: HeaderField[], edit: FieldEdit): HeaderField[] {
   if (edit.op === 'add') return [...fields, { name: edit.name, value: edit.now }];
   const at = fields.findIndex((field) => same(edit, field, edit.was));
@@ -87,7 +106,8 @@ function undo(fields: HeaderField[], edit: FieldEdit): HeaderField[] {
 }
 
 function same(edit: FieldEdit, field: HeaderField, value: string): boolean {
-  return field.name.toLowerCase() === edit.name.toLowerCase() && field.value === value;
+  // A head is read without the blanks around its values; cells may set them with some.
+  return field.name.toLowerCase() === edit.name.toLowerCase() && field.value.trim() === value.trim();
 }
 
 function line(name: string, value: string): string {

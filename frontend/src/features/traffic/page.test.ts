@@ -303,6 +303,43 @@ describe('the detail', () => {
     expect(diff).toHaveTextContent('server: Express');
   });
 
+  it('shows at the pool what was on the wire to the target', async () => {
+    await openDetail(6);
+    traffic.showTab('xray');
+    const shop = await screen.findByRole('button', { name: /shop picked/ });
+    await fireEvent.click(shop);
+    const heads = (name: string) => {
+      const diff = within(shop.closest('li') as HTMLElement).getByRole('group', { name });
+      return within(diff).getAllByRole('heading').map((head) => [head.textContent, head.title]);
+    };
+    const twice = (...words: string[]) => words.map((word) => [word, word]);
+    expect(heads('Request, before and after')).toEqual(twice('Request as the cells left it', 'As sent to the target'));
+    expect(heads('Response, before and after')).toEqual(twice('Answer as it came', 'As the cells got it'));
+    const cell = screen.getByRole('button', { name: /Request ID changed/ }).closest('li') as HTMLElement;
+    expect(within(within(cell).getByRole('group', { name: 'Request, before and after' })).getAllByRole('heading').map((head) => head.textContent)).toEqual(['Request before', 'After']);
+  });
+
+  it('shows the heads on the wire to the target as raw bytes', async () => {
+    const asked = vi.fn();
+    vi.stubGlobal('fetch', async (url: string) => {
+      asked(url);
+      return new Response('GET / HTTP/1.1\r\n\r\n', { status: 206, headers: { 'Content-Range': 'bytes 0-17/18' } });
+    });
+    await openDetail(6);
+    traffic.showTab('raw');
+    const sides = await screen.findByRole('radiogroup', { name: 'Side' });
+    expect(within(sides).getAllByRole('radio').map((radio) => radio.parentElement?.textContent?.trim())).toEqual(['Request', 'To target', 'From target', 'Response']);
+    await fireEvent.click(within(sides).getByRole('radio', { name: 'From target' }));
+    expect(await screen.findByText('18 B head, as on the wire')).toBeInTheDocument();
+    expect(asked).toHaveBeenLastCalledWith('/raw/6/came');
+    expect(screen.getByRole('link', { name: 'Download these bytes' })).toHaveAttribute('download', 'exchange-6-came.http');
+    // What was mocked has no such heads.
+    await traffic.open(8);
+    await screen.findByRole('region', { name: 'Exchange 8' });
+    await waitFor(() => expect(screen.getAllByRole('radio', { name: /Request|target|Response/ })).toHaveLength(2));
+    expect(screen.getByRole('radio', { name: 'Response' })).toBeChecked();
+  });
+
   it('resends an edited request and shows the answer beside the original', async () => {
     await openDetail(6);
     await fireEvent.click(screen.getByRole('button', { name: 'Edit' }));

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { Exchange, Step } from '../../api/backend';
+import type { Delta, Exchange, Step } from '../../api/backend';
 import { exchange, row } from '../../api/fakedata';
 import { columnsFor, template } from './columns';
 import { cookies, credentials, query } from './decoded';
-import { changes, difference, fieldsBefore, setByCells } from './deltas';
+import { changes, difference, fieldsBefore, headOnWire, setByCells } from './deltas';
 import { before, chipAt, comparison, conditions, ended, joinable, joined, quoted } from '../../form/filter/expression';
 import { headerHelp } from './headerhelp';
+import { nearest, poolStep, rawSides, rawWords } from './raw';
 import { strip } from './rows';
 import { Scroller } from './scroller.svelte';
 import { stripPaths, stripSpoken } from './strip';
@@ -128,11 +129,15 @@ describe('where a list stands', () => {
   });
 });
 
+const none: Delta = { fields: [], lineBefore: '', lineAfter: '', body: false };
+const step = (over: Partial<Step>): Step => ({
+  cell: 'r/x', module: 'x', title: 'X', icon: 'hash', stage: 'shape', verdict: 'changed', why: '', facts: [], before: 1_000, after: 0, request: none, response: none, sent: none, came: none, ...over,
+});
+/** The step of a pool, with the lines of the heads on the wire. */
+const pool = (sent: string, came: string, over: Partial<Step> = {}): Step =>
+  step({ cell: 'upstream/shop', module: 'upstream', title: 'shop', verdict: 'picked', sent: { ...none, lineBefore: sent, lineAfter: sent }, came: { ...none, lineBefore: came, lineAfter: came }, ...over });
+
 describe('what a step changed', () => {
-  const none = { fields: [], lineBefore: '', lineAfter: '', body: false };
-  const step = (over: Partial<Step>): Step => ({
-    cell: 'r/x', module: 'x', title: 'X', icon: 'hash', stage: 'shape', verdict: 'changed', why: '', facts: [], before: 1_000, after: 0, request: none, response: none, ...over,
-  });
   function trail(steps: Step[]): Exchange {
     const made = exchange(row(6));
     return {
@@ -142,9 +147,9 @@ describe('what a step changed', () => {
     };
   }
   const steps = [
-    step({ title: 'Id', request: { ...none, fields: [{ op: 'add', name: 'x-id', was: '', now: '1' }] }, response: { ...none, fields: [{ op: 'add', name: 'x-id', was: '', now: '1' }] } }),
-    step({ title: 'Headers', request: { ...none, fields: [{ op: 'remove', name: 'authorization', was: 'secret', now: '' }, { op: 'set', name: 'x-id', was: '1', now: '2' }] } }),
-    step({ title: 'Compress', response: { ...none, body: true, fields: [{ op: 'remove', name: 'Server', was: 'Express', now: '' }, { op: 'set', name: 'Content-Length', was: '60', now: '6' }] } }),
+    step({ cell: 'r/id', title: 'Id', request: { ...none, fields: [{ op: 'add', name: 'x-id', was: '', now: '1' }] }, response: { ...none, fields: [{ op: 'add', name: 'x-id', was: '', now: '1' }] } }),
+    step({ cell: 'r/headers', title: 'Headers', request: { ...none, fields: [{ op: 'remove', name: 'authorization', was: 'secret', now: '' }, { op: 'set', name: 'x-id', was: '1', now: '2' }] } }),
+    step({ cell: 'r/compress', title: 'Compress', response: { ...none, body: true, fields: [{ op: 'remove', name: 'Server', was: 'Express', now: '' }, { op: 'set', name: 'Content-Length', was: '60', now: '6' }] } }),
   ];
 
   it('is told against the request as it came to the step', () => {
@@ -172,6 +177,75 @@ describe('what a step changed', () => {
     expect(difference(odd, 0, 'response')).toEqual([]);
   });
 
+  const asked = 'GET / HTTP/1.1';
+  const reached = pool(asked, 'HTTP/1.1 200 OK', {
+    sent: { ...none, lineBefore: 'GET http://a/ HTTP/1.1', lineAfter: asked, fields: [{ op: 'set', name: 'Host', was: 'a', now: 'b' }, { op: 'add', name: 'Via', was: '', now: '1.1 p' }] },
+    came: { ...none, lineBefore: 'HTTP/1.1 200 OK', lineAfter: 'HTTP/1.1 200 OK', fields: [{ op: 'remove', name: 'Keep-Alive', was: 'timeout=5', now: '' }, { op: 'add', name: 'Date', was: '', now: 'd' }] },
+  });
+
+  it('is of a pool what the target was sent', () => {
+    expect(difference(trail([...steps, reached]), 3, 'request')).toEqual([
+      { before: 'GET http://a/ HTTP/1.1', after: asked, op: 'set' },
+      { before: 'Host: a', after: 'Host: b', op: 'set' },
+      { before: 'Accept: */*', after: 'Accept: */*', op: 'same' },
+      { before: 'x-id: 2', after: 'x-id: 2', op: 'same' },
+      { before: '', after: 'Via: 1.1 p', op: 'add' },
+    ]);
+    expect(headOnWire(trail([...steps, reached]), 3, 'request')).toEqual({
+      line: asked, fields: [{ name: 'Host', value: 'b' }, { name: 'Accept', value: '*/*' }, { name: 'x-id', value: '2' }, { name: 'Via', value: '1.1 p' }],
+    });
+  });
+
+  it('is of a pool what became of the answer as it came', () => {
+    const came = [{ name: 'Content-Length', value: '60' }, { name: 'Server', value: 'Express' }, { name: 'Keep-Alive', value: 'timeout=5' }];
+    expect(fieldsBefore(trail([...steps, reached]), 3, 'response')).toEqual(came);
+    expect(headOnWire(trail([...steps, reached]), 3, 'response')).toEqual({ line: 'HTTP/1.1 200 OK', fields: came });
+    expect(difference(trail([...steps, reached]), 3, 'response')).toEqual([
+      { before: '1 more field', after: '1 more field', op: 'more' },
+      { before: 'Server: Express', after: 'Server: Express', op: 'same' },
+      { before: 'Keep-Alive: timeout=5', after: '', op: 'remove' },
+      { before: '', after: 'Date: d', op: 'add' },
+    ]);
+  });
+
+  it('is nothing where nothing was on the wire, and of a cell never that', () => {
+    const silent = trail([step({ module: 'upstream' }), step({ module: 'upstream', sent: undefined, came: undefined }), pool(asked, asked), { ...reached, module: 'x' }]);
+    for (const at of [0, 1, 2, 3]) expect([difference(silent, at, 'request'), difference(silent, at, 'response')]).toEqual([[], []]);
+  });
+
+  it('is not told by what was passed in vain: a retry begins anew', () => {
+    const added = { ...none, fields: [{ op: 'add', name: 'x-try', was: '', now: '1' }] };
+    const dropped = { ...none, fields: [{ op: 'remove', name: 'Age', was: '9', now: '' }] };
+    const passes = [
+      step({ cell: 'r/b', request: added, response: dropped }),
+      step({ cell: 'r/c', request: { ...none, fields: [{ op: 'remove', name: 'Accept', was: '*/*', now: '' }] } }),
+      // A pool changes nothing of what the cells see.
+      { ...reached, request: added, response: dropped },
+    ];
+    const retried = trail([step({ cell: 'r/retry' }), ...passes, ...passes]);
+    const names = (at: number, side: 'request' | 'response') => fieldsBefore(retried, at, side).map((field) => field.name);
+    const first = ['Host', 'Authorization', 'Accept'];
+    expect([1, 4, 5, 6].map((at) => names(at, 'request'))).toEqual([first, first, [...first, 'x-try'], ['Host', 'Authorization', 'x-try']]);
+    const last = ['Date', 'x-id', 'Content-Length'];
+    expect([0, 4, 5, 6].map((at) => names(at, 'response'))).toEqual([last, [...last, 'Age'], [...last, 'Age'], ['x-id', 'Content-Length', 'Age', 'Keep-Alive']]);
+    // Another pool after the first: its cell is not passed again, and yet it is out of the way.
+    const other = trail([step({ cell: 'r/retry' }), { ...reached, request: added, response: dropped }, { ...reached, cell: 'upstream/other' }]);
+    expect([fieldsBefore(other, 2, 'request').length, fieldsBefore(other, 2, 'response').map((field) => field.name)]).toEqual([3, ['x-id', 'Content-Length', 'Keep-Alive']]);
+  });
+
+  it('is found whatever blanks a cell set around a value', () => {
+    const blank = trail([step({ response: { ...none, fields: [{ op: 'add', name: 'x-id', was: '', now: ' 1 ' }] } })]);
+    expect(fieldsBefore(blank, 0, 'response').map((field) => field.name)).toEqual(['Date', 'Content-Length']);
+  });
+
+  it('is of a pool no change of a cell', () => {
+    expect([changes(reached), gist(reached), telling([reached]), setByCells(trail([reached])).size]).toEqual(['', '', [], 0]);
+    expect(telling([...steps, reached, reached])).toEqual([0]);
+    // One edit alone would be named.
+    const one = { ...none, fields: [{ op: 'add', name: 'Via', was: '', now: '1.1 p' }] };
+    expect([gist(step({ module: 'upstream', sent: one })), gist(step({ module: 'upstream', came: one }))]).toEqual(['', '']);
+  });
+
   it('marks the fields of the answer that a cell put there', () => {
     const by = setByCells(trail(steps));
     expect([by.get('x-id')?.title, by.get('content-length')?.title, by.get('date'), by.get('server')]).toEqual(['Id', 'Compress', undefined, undefined]);
@@ -197,6 +271,42 @@ describe('what a step changed', () => {
     const sum = totals({ ...trail([]), steps: [step({}), step({ verdict: 'passed' }), step({ verdict: 'skipped', before: 0 }), step({ module: 'upstream', verdict: 'picked', before: 5_000 })] });
     expect(sum).toEqual({ acted: 2, passed: 1, skipped: 1, inCells: 2_000, atTarget: 5_000 });
     expect(totalsText(sum)).toBe('2 acted, 1 passed, 1 skipped');
+  });
+});
+
+describe('raw bytes', () => {
+  const [get, ok] = ['GET / HTTP/1.1', 'HTTP/1.1 200 OK'];
+  const of = (...steps: Step[]): Exchange => ({ ...exchange(row(6)), steps });
+  const offered = (x: Exchange) => rawSides(x).map((side) => side.label);
+
+  it('are offered in the order of the way, where they were on the wire', () => {
+    expect(offered(of(step({}), pool(get, ok)))).toEqual(['Request', 'To target', 'From target', 'Response']);
+    expect(offered({ ...of(pool(get, '')), response: null })).toEqual(['Request', 'To target']);
+    expect(offered(of(pool('', ''), step({ sent: pool(get, ok).sent, came: pool(get, ok).came })))).toEqual(['Request', 'Response']);
+    expect(offered({ ...of(), response: null })).toEqual(['Request']);
+  });
+
+  it('are of the last pool that did not run beside another', () => {
+    const beside = [{ name: 'beside', value: 'slower' }];
+    const x = of(pool('', ''), pool(get, ok), step({ facts: beside }), pool('', '', { facts: beside }));
+    expect([poolStep(x), offered(x).length, poolStep(of(step({})))]).toEqual([1, 4, -1]);
+    expect(offered(of(pool(get, ok), pool('', '')))).toEqual(['Request', 'Response']);
+  });
+
+  it('fall back to the client’s end of the way', () => {
+    const [none, whole] = [rawSides(of()), rawSides(of(pool(get, ok)))];
+    expect([nearest('came', whole), nearest('sent', none), nearest('came', none), nearest('response', rawSides({ ...of(), response: null }))]).toEqual(['came', 'request', 'response', 'request']);
+  });
+
+  it('say how they are written', () => {
+    const x = of(pool(get, ok));
+    const h2: Exchange = { ...x, request: { ...x.request, proto: 'HTTP/2.0' }, targetConnection: { ...x.targetConnection, alpn: 'h2' } };
+    expect([rawWords('request', x), rawWords('sent', x), rawWords('came', x), rawWords('response', x)]).toEqual([
+      ', as on the wire', ' head, as on the wire', ' head, as on the wire', ', as on the wire',
+    ]);
+    expect([rawWords('request', h2), rawWords('sent', h2), rawWords('response', h2)]).toEqual([
+      ', as HTTP/1 would write it', ' head, as HTTP/1 would write it', ', as on the wire',
+    ]);
   });
 });
 
