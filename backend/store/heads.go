@@ -12,25 +12,30 @@ import (
 // headMost is more than a head can have: a few bytes of a file that is broken could tell of much.
 const headMost = 16 << 20
 
-// appendHead appends head, told by like.
+// appendHead appends head, told by like. Their lines mostly come in the same order, so that the one behind the
+// last that was found is looked at first.
 func appendHead(b, head, like []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(countLines(head)))
-	behind, number := like, uint64(1) // where the line is looked for first: they come in the same order
+	expected, behind := cutLine(like)
+	number := uint64(1)
 	for len(head) > 0 {
-		var line []byte
-		line, head = cutLine(head)
-		n, rest := findLine(line, behind, number)
-		if n == 0 {
-			n, rest = findLine(line, like, 1)
+		line, n, rest := expected, number, behind
+		if !bytes.HasSuffix(expected, newline) || !bytes.HasPrefix(head, expected) {
+			line, _ = cutLine(head)
+			n, rest = findLine(line, like)
 		}
+		head = head[len(line):]
 		if b = binary.AppendUvarint(b, n); n == 0 {
 			b = append(binary.AppendUvarint(b, uint64(len(line))), line...)
 			continue
 		}
-		behind, number = rest, n+1
+		expected, behind = cutLine(rest)
+		number = n + 1
 	}
 	return b
 }
+
+var newline = []byte{'\n'}
 
 // head reads what appendHead wrote; nil where there was none.
 func (d *restReader) head(like []byte) []byte {
@@ -62,21 +67,20 @@ func cutLine(text []byte) (line, rest []byte) {
 	return text, nil
 }
 
-// findLine is the number of a line among those of text, of which the first has number n, and what follows it; 0
-// where it is not there.
-func findLine(line, text []byte, n uint64) (number uint64, rest []byte) {
-	for len(text) > 0 {
+// findLine is the number of a line among those of text, counted from 1, and what follows it; 0 where it is not
+// there.
+func findLine(line, text []byte) (number uint64, rest []byte) {
+	for number = 1; len(text) > 0; number++ {
 		var one []byte
 		if one, text = cutLine(text); bytes.Equal(one, line) {
-			return n, text
+			return number, text
 		}
-		n++
 	}
 	return 0, nil
 }
 
 func countLines(text []byte) int {
-	n := bytes.Count(text, []byte{'\n'})
+	n := bytes.Count(text, newline)
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		n++
 	}
