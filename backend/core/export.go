@@ -19,6 +19,9 @@ func (c *Core) Curl(_ context.Context, seq int64) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := proper(r, "Copying"); err != nil {
+		return "", err
+	}
 	b := r.RequestBody
 	if b.Size > curlBodyLimit {
 		return "", problem.New(problem.Invalid, "Copying #%d as cURL: its body has %d bytes, too many for a command line. Save the body from the Request tab and use --data-binary @file.", seq, b.Size)

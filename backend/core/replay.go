@@ -50,6 +50,9 @@ func (c *Core) replayMessage(r ReplayRequest) (*flow.Record, replay.Message, err
 		m, err := editedMessage(r, flow.NoBody, 0)
 		return original, m, err
 	}
+	if err := proper(original, "Replaying"); err != nil {
+		return nil, replay.Message{}, err
+	}
 	if err := replay.Whole(original); err != nil {
 		return nil, replay.Message{}, err
 	}
@@ -63,6 +66,15 @@ func (c *Core) replayMessage(r ReplayRequest) (*flow.Record, replay.Message, err
 	}
 	_, fields := splitHead(original.RequestHead)
 	return original, replay.Of(original, fields, body), nil
+}
+
+// proper tells that r was a request that can be sent again. One that was turned away for its form is not, and its
+// body was not read.
+func proper(r *flow.Record, doing string) error {
+	if r.Method == "" || r.Route == "" && len(r.Trail) == 0 && r.Problem != nil && (r.Problem.Kind == problem.BadRequest || r.Problem.Kind == problem.SlowClient) {
+		return problem.New(problem.Invalid, "%s #%d: it was no proper request, and its body was not read. See what was sent under Raw, or edit it and send that.", doing, r.Seq)
+	}
+	return nil
 }
 
 // editedMessage is the request as a person wrote it; body is the recorded one when it is kept.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"proxycache/backend/core"
 )
 
 // raw is what is kept of an exchange as it was on the wire.
@@ -137,9 +139,32 @@ name = "all"
 	if h.raw(1, "request") != broken || h.raw(1, "response") != heard || h.raw(1, "sent") != "404" {
 		t.Errorf("kept are %q\n%q", h.raw(1, "request"), h.raw(1, "response"))
 	}
-	h.say("\x16\x03\x00no TLS either\r\n\r\n")
 	h.say("hello\r\n\r\n")
 	if x = h.finished("", 2); x.Row.Method != "hello" || x.Row.Status != 400 {
 		t.Errorf("kept as %+v", x.Row)
+	}
+	h.say("\x00\x01\r\n\r\n")
+	if x = h.finished("", 3); x.Row.Method != "" || x.Row.Status != 400 {
+		t.Errorf("kept as %+v", x.Row)
+	}
+	for seq, actions := range map[int64][]string{1: {"replay", "curl"}, 3: {"replay", "curl", "mock"}} {
+		for _, action := range actions {
+			var err error
+			switch action {
+			case "replay":
+				_, err = h.Replay(t.Context(), core.ReplayRequest{Seq: seq})
+			case "curl":
+				_, err = h.Curl(t.Context(), seq)
+			case "mock":
+				_, err = h.MockThis(t.Context(), seq)
+			}
+			if err == nil || !strings.Contains(err.Error(), "no proper request") && !strings.Contains(err.Error(), "no method") {
+				t.Errorf("%s of #%d: %v", action, seq, err)
+			}
+		}
+	}
+	edited := core.ReplayRequest{Seq: 1, Edited: true, Method: "POST", URL: h.proxy() + "/v1/items"}
+	if _, err := h.Replay(t.Context(), edited); err != nil {
+		t.Errorf("edited and sent: %v", err)
 	}
 }
