@@ -374,8 +374,7 @@ type Program struct {
 	ID        string `json:"id"` // "chromium", "chrome", "edge", "brave"
 	Name      string `json:"name"`
 	Installed bool   `json:"installed"`
-	Running   bool   `json:"running"`  // started by us and still open
-	Requests  int64  `json:"requests"` // that arrived from it
+	Running   bool   `json:"running"` // started by us and still open
 }
 
 // TerminalLine is a line to paste that sends a terminal's programs through here. Shell: "sh", "fish", "powershell".

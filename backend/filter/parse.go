@@ -9,6 +9,7 @@ import (
 
 	"proxycache/backend/flow"
 	"proxycache/backend/problem"
+	"proxycache/backend/schema"
 )
 
 // fields and what their values are.
@@ -187,44 +188,17 @@ func (p *parser) field(t *Test, tok token) (valueKind, error) {
 	return kind, nil
 }
 
-// suggestion names the field that was probably meant.
+// suggestion names the field that was probably meant, or all.
 func suggestion(name string) string {
-	best, far := "", 3
+	names := make([]string, 0, len(fields))
 	for f := range fields {
-		if d := distance(name, string(f)); d < far || d == far && string(f) < best {
-			best, far = string(f), d
-		}
+		names = append(names, string(f))
 	}
-	if best == "" {
-		names := make([]string, 0, len(fields))
-		for f := range fields {
-			names = append(names, string(f))
-		}
-		slices.Sort(names)
-		return ": write one of " + strings.Join(names, ", ") + ", request.header.NAME, response.header.NAME"
+	slices.Sort(names)
+	if best := schema.Suggest(name, names); best != "" {
+		return ": did you mean " + best + "?"
 	}
-	return ": did you mean " + best + "?"
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost++
-			}
-			before = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return ": write one of " + strings.Join(names, ", ") + ", request.header.NAME, response.header.NAME"
 }
 
 func (p *parser) values(t Test, kind valueKind) ([]string, error) {

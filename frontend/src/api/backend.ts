@@ -583,7 +583,6 @@ export interface Program {
   name: string;
   installed: boolean;
   running: boolean; // started by us and still open
-  requests: number; // that arrived from it
 }
 
 /** TerminalLine is a line to paste that sends a terminal's programs through here. Shell: "sh", "fish", "powershell". */

@@ -287,9 +287,9 @@ export function ports(): Port[] {
 
 export function programs(): Program[] {
   return [
-    { id: 'chrome', name: 'Chrome', installed: true, running: false, requests: 0 },
-    { id: 'chromium', name: 'Chromium', installed: true, running: true, requests: 14 },
-    { id: 'edge', name: 'Edge', installed: false, running: false, requests: 0 },
-    { id: 'brave', name: 'Brave', installed: false, running: false, requests: 0 },
+    { id: 'chrome', name: 'Chrome', installed: true, running: false },
+    { id: 'chromium', name: 'Chromium', installed: true, running: true },
+    { id: 'edge', name: 'Edge', installed: false, running: false },
+    { id: 'brave', name: 'Brave', installed: false, running: false },
   ];
 }

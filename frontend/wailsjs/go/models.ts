@@ -339,7 +339,6 @@ export namespace core {
 	    name: string;
 	    installed: boolean;
 	    running: boolean;
-	    requests: number;
 	}
 	
 	export interface Removal {

@@ -98,8 +98,7 @@ export class Start {
 
   /** Requests that surely came from the program (or "terminal"). */
   requestsOf(id: string): number {
-    const told = this.programs?.find((program) => program.id === id)?.requests ?? 0;
-    return Math.max(told, this.#byProgram.get(id) ?? 0);
+    return this.#byProgram.get(id) ?? 0;
   }
 
   async openNewest(route: string): Promise<void> {
