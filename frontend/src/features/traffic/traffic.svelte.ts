@@ -69,6 +69,7 @@ export class Traffic {
   readonly #toasts: Toasts;
   readonly #memory: Memory | undefined;
   readonly #stop: () => void;
+  #removing: Promise<void> | null = null; // the list may show it before the answer comes
   #removed: { token: number; forget: () => void }[] = []; // the newest last, each with what takes its toast away
 
   constructor({ backend, live, toasts, links, memory }: TrafficOptions) {
@@ -237,11 +238,13 @@ export class Traffic {
   }
 
   get canUndo(): boolean {
-    return this.#removed.length > 0;
+    return this.#removed.length > 0 || this.#removing !== null;
   }
 
-  async undo(token = this.#removed.at(-1)?.token): Promise<void> {
-    const removal = this.#removed.find((one) => one.token === token);
+  /** Takes a removal back, the newest without a token: one that is under way, too. */
+  async undo(token?: number): Promise<void> {
+    await this.#removing;
+    const removal = this.#removed.findLast((one) => token === undefined || one.token === token);
     if (!removal) return;
     this.#removed = this.#removed.filter((one) => one !== removal);
     removal.forget();
@@ -270,14 +273,20 @@ export class Traffic {
   async removeThese(selection: Selection): Promise<void> {
     const next = this.choice.cursor;
     await this.#try(async () => {
-      const { token, count: gone } = await this.backend.remove(selection);
+      const removing = this.#removeNow(selection);
+      this.#removing = removing.catch(() => undefined); // it is told here
+      await removing.finally(() => (this.#removing = null));
       if (selection.all || selection.seqs.includes(this.detail.seq)) this.detail.close();
       this.choice.clear();
       await this.pages.load();
       if (!selection.all && next >= 0) await this.choice.to(next);
-      const forget = this.#toasts.show(`Removed ${counted(gone, 'exchange')}.`, { action: { label: 'Undo', run: () => void this.undo(token) } });
-      this.#removed = [...this.#removed.slice(-19), { token, forget }];
     });
+  }
+
+  async #removeNow(selection: Selection): Promise<void> {
+    const { token, count: gone } = await this.backend.remove(selection);
+    const forget = this.#toasts.show(`Removed ${counted(gone, 'exchange')}.`, { action: { label: 'Undo', run: () => void this.undo(token) } });
+    this.#removed = [...this.#removed.slice(-19), { token, forget }];
   }
 
   async #refilter(filter: string): Promise<void> {

@@ -226,6 +226,23 @@ describe('what is done with exchanges', () => {
     expect([traffic.pages.count, traffic.canUndo]).toEqual([20, false]);
   });
 
+  it('takes back a removal that is still under way', async () => {
+    const backend = new FakeBackend({ rows: 20 });
+    start(backend);
+    await settle();
+    await traffic.choose(4);
+    const removed = traffic.remove();
+    expect(traffic.canUndo).toBe(true);
+    await Promise.all([removed, traffic.undo()]);
+    await settle();
+    flushSync();
+    expect([traffic.pages.count, traffic.canUndo, backend.calls.some((call) => call.name === 'undoRemove')]).toEqual([20, false, true]);
+    backend.fail('remove', 'Deleting exchanges: the disk is full.');
+    await traffic.choose(4);
+    await Promise.all([traffic.remove(), traffic.undo()]);
+    expect(traffic.canUndo).toBe(false);
+  });
+
   it('sends again and watches the new one', async () => {
     const backend = new FakeBackend({ rows: 20 });
     start(backend);
