@@ -40,6 +40,7 @@ type listing struct {
 	GoFiles         []string
 	ImportMap       map[string]string // from what is written to the package that is meant
 	Standard        bool
+	Module          *struct{ GoVersion string }
 	Error           *struct{ Err string }
 
 	parsed []*ast.File
@@ -48,7 +49,7 @@ type listing struct {
 
 // listed are the module's packages for a system, each behind those it imports.
 func listed(ctx context.Context, out io.Writer, dir, goos string) (list []*listing, err error) {
-	c := exec.CommandContext(ctx, "go", "list", "-deps", "-test", "-tags", headlessTags, "-json=Dir,ImportPath,GoFiles,ImportMap,Standard,Error", "./...")
+	c := exec.CommandContext(ctx, "go", "list", "-deps", "-test", "-tags", headlessTags, "-json=Dir,ImportPath,GoFiles,ImportMap,Standard,Module,Error", "./...")
 	c.Dir = dir
 	c.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
 	c.Stderr = out
@@ -91,6 +92,9 @@ func typeCheck(list []*listing) error {
 			IgnoreFuncBodies: p.Standard,
 			Sizes:            types.SizesFor("gc", runtime.GOARCH),
 			Error:            func(err error) { faults = append(faults, err) },
+		}
+		if p.Module != nil && p.Module.GoVersion != "" {
+			conf.GoVersion = "go" + p.Module.GoVersion
 		}
 		known[p.ImportPath], _ = conf.Check(p.ImportPath, files, p.parsed, nil) // the errors are those told
 	}

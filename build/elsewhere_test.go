@@ -19,13 +19,16 @@ func TestWhatDoesNotCompileElsewhereIsFound(t *testing.T) {
 		"a function's body":      {map[string]string{"p_windows.go": "package p\n\nfunc f() int { return \"\" }\n"}, "for windows: "},
 		"a test":                 {map[string]string{"p.go": "package p\n", "p_windows_test.go": "package p\n\nvar x int = nil\n"}, "for windows: "},
 		"a test from outside":    {map[string]string{"p.go": "package p\n", "p_test.go": "package p_test\n\nimport \"m\"\n\nvar x = p.Gone\n"}, "for darwin: "},
+		"what a later Go has":    {map[string]string{"p_darwin.go": "package p\n\nfunc f() {\n\tfor range 3 {\n\t}\n}\n", "go.mod": "module m\n\ngo 1.20\n"}, "for darwin: "},
 		"what cannot be parsed":  {map[string]string{"p_windows.go": "package p\n\nfunc {\n"}, "windows"},
 		"an import without use":  {map[string]string{"p_darwin.go": "package p\n\nimport \"syscall\"\n"}, "for darwin: "},
 		"a package there is not": {map[string]string{"p_windows.go": "package p\n\nimport _ \"m/gone\"\n"}, "windows"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			c.files["go.mod"] = "module m\n\ngo 1.26\n"
+			if c.files["go.mod"] == "" {
+				c.files["go.mod"] = "module m\n\ngo 1.26\n"
+			}
 			c.files["any.go"] = "package p\n"
 			for file, text := range c.files {
 				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {

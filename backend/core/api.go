@@ -138,8 +138,16 @@ type Step struct {
 	After    int64       `json:"after"`
 	Request  Delta       `json:"request"`
 	Response Delta       `json:"response"`
-	Sent     Delta       `json:"sent"` // of a pool: from the request as the cells left it to what the target was sent
-	Came     Delta       `json:"came"` // of a pool: from the answer as it came to what the cells got; its lines are the same
+	Sent     Leg         `json:"sent"` // of a pool: from the request as the cells left it to what the target was sent
+	Came     Leg         `json:"came"` // of a pool: from the answer as it came to what the cells got; its lines are the same
+}
+
+// Leg is how a head changed on its way between the cells and a target. LineAfter is "" where there was none.
+type Leg struct {
+	Before     []flow.Field     `json:"before"` // all fields
+	Fields     []flow.FieldEdit `json:"fields"`
+	LineBefore string           `json:"lineBefore"`
+	LineAfter  string           `json:"lineAfter"`
 }
 
 // Delta is what a cell changed in one message.

@@ -32,8 +32,8 @@ func (c *Core) MockThis(_ context.Context, seq int64) (Place, error) {
 	if r.Status == 0 || r.Status == 101 || r.Door == flow.Tunnel || r.State == flow.Pending {
 		return Place{}, problem.New(problem.Invalid, "Mocking #%d: it has no complete HTTP answer to give again. Choose an exchange that ended with a status.", seq)
 	}
-	if r.Method == "" {
-		return Place{}, problem.New(problem.Invalid, "Mocking #%d: it was no request that a mock could know again: its first line has no method.", seq)
+	if err := proper(r, "Mocking"); err != nil {
+		return Place{}, err
 	}
 	settings, err := c.mockSettings(r)
 	if err != nil {

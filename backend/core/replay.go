@@ -68,11 +68,10 @@ func (c *Core) replayMessage(r ReplayRequest) (*flow.Record, replay.Message, err
 	return original, replay.Of(original, fields, body), nil
 }
 
-// proper tells that r was a request that can be sent again. One that was turned away for its form is not, and its
-// body was not read.
+// proper tells that r is known well enough for what is being done.
 func proper(r *flow.Record, doing string) error {
-	if r.Method == "" || r.Route == "" && len(r.Trail) == 0 && r.Problem != nil && (r.Problem.Kind == problem.BadRequest || r.Problem.Kind == problem.SlowClient) {
-		return problem.New(problem.Invalid, "%s #%d: it was no proper request, and its body was not read. See what was sent under Raw, or edit it and send that.", doing, r.Seq)
+	if r.TurnedAway() {
+		return problem.New(problem.Invalid, "%s #%d: it was turned away before any route saw it, and its body was not read. See what was sent under Raw, or edit it and send that.", doing, r.Seq)
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func steps(r *flow.Record) []Step {
 		step := Step{
 			Cell: s.Cell, Module: s.Module, Verdict: string(s.Verdict), Why: s.Why,
 			Facts: append([]flow.Fact{}, s.Facts...), Before: s.Before.Nanoseconds(), After: s.After.Nanoseconds(),
-			Request: delta(s.Request), Response: delta(s.Response), Sent: delta(nil), Came: delta(nil),
+			Request: delta(s.Request), Response: delta(s.Response), Sent: leg(nil, nil, "", ""), Came: leg(nil, nil, "", ""),
 		}
 		if m, ok := modules.Lookup(s.Module); ok {
 			step.Title, step.Icon, step.Stage = m.Title, m.Icon, string(m.Stage)

@@ -2,48 +2,42 @@ package core
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"proxycache/backend/flow"
+	"proxycache/backend/upstream"
 )
 
 // legs tells, for each step of a pool, how the heads between the proxy and its target differ from those that
-// the cells saw: Sent from the request as the last cell handed it on, Came from the answer as the first cell
-// got it. The record holds the request as it came and the answer as it left; what the cells did in between is
-// replayed from their edits.
+// the cells saw. The record holds the request as it came: what cells did to it is replayed from their edits.
 func legs(r *flow.Record, steps []Step) {
-	answered := -1
 	for i := range r.Trail {
 		s := &r.Trail[i]
 		if s.Sent != nil {
 			line, fields := before(r, i)
-			steps[i].Sent = leg(line, fields, s.Sent)
+			sent, now := splitHead(s.Sent)
+			steps[i].Sent = leg(fields, now, line, sent)
 		}
-		switch {
-		case s.Module != "upstream" || lost(s):
-		case s.Came == nil:
-			answered = -1
-		default:
-			answered = i
+		if s.Came != nil {
+			line, fields := splitHead(s.Came)
+			steps[i].Came = leg(fields, given(s, line, fields), line, line)
 		}
 	}
-	if answered < 0 || r.ResponseHead == nil {
-		return
-	}
-	line, fields := splitHead(r.Trail[answered].Came)
-	_, after := splitHead(r.ResponseHead)
-	for i := range r.Trail[:answered] {
-		if d := r.Trail[i].Response; d != nil && !repeated(r.Trail[:answered], i) {
-			after = undo(after, d.Header)
-		}
-	}
-	steps[answered].Came = Delta{Fields: append([]flow.FieldEdit{}, flow.Edits(fields, after)...), LineBefore: line, LineAfter: line}
 }
 
-// leg is the difference between a head as the cells saw it and as it was on the wire.
-func leg(line string, fields []flow.Field, wire []byte) Delta {
-	sent, now := splitHead(wire)
-	return Delta{Fields: append([]flow.FieldEdit{}, flow.Edits(fields, now)...), LineBefore: line, LineAfter: sent}
+func leg(was, now flow.Header, line, lineAfter string) Leg {
+	return Leg{Before: append([]flow.Field{}, was...), Fields: append([]flow.FieldEdit{}, flow.Edits(was, now)...), LineBefore: line, LineAfter: lineAfter}
+}
+
+// given is what the cells got of an answer that came with these fields; nothing is told of one that no cell got.
+func given(s *flow.Step, line string, fields flow.Header) flow.Header {
+	proto, rest, _ := strings.Cut(line, " ")
+	status, err := strconv.Atoi(rest[:min(3, len(rest))])
+	if err != nil || s.Verdict == flow.Failed {
+		return fields
+	}
+	return upstream.AnswerFields(fields.Clone(), status, proto)
 }
 
 // before is the request as the cells before step i left it.
@@ -84,28 +78,6 @@ func redo(h flow.Header, edits []flow.FieldEdit) flow.Header {
 			out = slices.Delete(out, at, at+1)
 		default:
 			out[at] = flow.Field{Name: e.Name, Value: e.Now}
-		}
-	}
-	return out
-}
-
-func undo(h flow.Header, edits []flow.FieldEdit) flow.Header {
-	out := h.Clone()
-	for _, e := range slices.Backward(edits) {
-		at := -1
-		for i, f := range out {
-			if is(f, e.Name, e.Now) {
-				at = i
-			}
-		}
-		switch {
-		case e.Op == "remove":
-			out.Add(e.Name, e.Was)
-		case at < 0:
-		case e.Op == "add":
-			out = slices.Delete(out, at, at+1)
-		default:
-			out[at] = flow.Field{Name: e.Name, Value: e.Was}
 		}
 	}
 	return out

@@ -19,8 +19,8 @@ const postmanSchema = "https://schema.getpostman.com/json/collection/v2.1.0/coll
 // its paths, the same request once, its recorded answers as examples. The heads are in memory until
 // the tree is complete, the bodies only one at a time.
 //
-// A run of it sends what was recorded: the same method, target, fields and body. Tunnels, WebSockets and what
-// was no request are left out: the format has nothing for them.
+// A run of it sends what was recorded: the same method, target, fields and body. Tunnels, WebSockets and
+// requests that were turned away are left out: the format has nothing for them, or too little is known.
 func Postman(w io.Writer, name string, source Source, o Options) error {
 	p := &postman{exporter: exporter{source, o}, j: newJSONWriter(w), literals: map[string]bool{}}
 	tree, err := p.plant()
@@ -50,7 +50,7 @@ func (p *postman) about(t *tree) string {
 	}
 	text += "."
 	if t.left > 0 {
-		text += fmt.Sprintf(" %d tunnels, WebSockets and what was no request are left out: a collection has none of that kind.", t.left)
+		text += fmt.Sprintf(" %d tunnels, WebSockets and requests that were turned away are left out: a collection has none of that kind.", t.left)
 	}
 	return text
 }

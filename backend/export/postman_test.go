@@ -162,7 +162,7 @@ func TestTheTreeOfACollection(t *testing.T) {
 	add("shop.localhost:8080", "GET", "/", "200 OK", "secure").Scheme = "https"
 	k.add(&flow.Record{Door: flow.Tunnel, Method: "CONNECT", Authority: "bank.example:443"}, nil, "200 OK", nil)
 	k.add(captured("shop.localhost:8080", "GET", "/ws", nil, "Connection: Upgrade", "Upgrade: websocket"), nil, "101 Switching Protocols", nil)
-	k.add(&flow.Record{Door: flow.Reverse, Scheme: "http", Authority: "shop.localhost:8080", RequestHead: []byte("\x00\r\n\r\n")}, nil, "400 Bad Request", nil)
+	k.add(&flow.Record{Door: flow.Reverse, Scheme: "http", Authority: "shop.localhost:8080", RequestHead: []byte("\x00\r\n\r\n"), Problem: problem.New(problem.BadRequest, "no")}, nil, "400 Bad Request", nil)
 	c := parsed(t, postmanOf(t, k, Options{Version: "1.2"}))
 	const want = `shop.localhost:8080
   GET / → 200
@@ -185,7 +185,7 @@ https://shop.localhost:8080
 		c.Variable[1].Key != "url_shop_localhost_8080_2" || c.Variable[2].Value != "https://shop.localhost:8080" {
 		t.Errorf("the variables are %+v", c.Variable)
 	}
-	if !strings.Contains(c.Info.Description, "Proxycache 1.2.") || !strings.Contains(c.Info.Description, "3 tunnels, WebSockets and what was no request") {
+	if !strings.Contains(c.Info.Description, "Proxycache 1.2.") || !strings.Contains(c.Info.Description, "3 tunnels, WebSockets and requests that were turned away") {
 		t.Errorf("the description is %q", c.Info.Description)
 	}
 }

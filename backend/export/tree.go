@@ -58,7 +58,7 @@ func (p *postman) plant() (*tree, error) {
 			return nil, err
 		}
 		fields := fieldsOf(r.RequestHead)
-		if r.Door == flow.Tunnel || r.Status == 101 || r.Method == "" || upgradesToWebSocket(fields) {
+		if r.Door == flow.Tunnel || r.Status == 101 || r.TurnedAway() || upgradesToWebSocket(fields) {
 			t.left++
 			continue
 		}

@@ -57,6 +57,19 @@ type Stored struct {
 	Encoding string // Content-Encoding as sent
 }
 
+// TurnedAway tells that r was answered before any route saw it, for its form or because its door does not take
+// it. Its body was not read.
+func (r *Record) TurnedAway() bool {
+	if r.Problem == nil || r.Route != "" || len(r.Trail) > 0 {
+		return false
+	}
+	switch r.Problem.Kind {
+	case problem.BadRequest, problem.SlowClient, problem.Forbidden:
+		return true
+	}
+	return false
+}
+
 // Row is the narrow part of a record that the list shows.
 type Row struct {
 	Seq          int64  `json:"seq"`

@@ -39,8 +39,9 @@ type Step struct {
 	Request, Response *Delta
 
 	// The heads of a pool's step as they were on the wire: what the target was sent, and what it answered with.
-	// Those of HTTP/2, which has no text form, are printed. Nil where there was none, and in an exchange that
-	// nobody records.
+	// Those of HTTP/2, which has no text form, are printed as HTTP/1 writes them, and their first line says
+	// HTTP/2.0. The password of a proxy on the way is left out. Nil where nothing was sent or came, and in an
+	// exchange that nobody records.
 	Sent, Came []byte
 }
 

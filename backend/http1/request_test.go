@@ -128,7 +128,7 @@ var refusedRequests = []refusedCase{
 	{"§3.2 a Host with text after the bracket", "GET / HTTP/1.1\r\nHost: [::1]x80\r\n\r\n", 400, "Host is"},
 	{"§3.2.2 absolute-form without a host", "GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n", 400, "names the host"},
 	{"§3.2.2 absolute-form with a port alone", "GET http://:80/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "names the host"},
-	{"§3.2.2 absolute-form with a user", "GET http://u:p@a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "names the host"},
+	{"§3.2.2 absolute-form with a user", "GET http://u:p@a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "names a user"},
 	{"§3.2.2 absolute-form of no scheme", "GET 1http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "neither a path"},
 	{"§3.2.2 an opaque URI", "GET urn:a:b HTTP/1.1\r\nHost: a\r\n\r\n", 400, "neither a path"},
 	{"§3.2.3 CONNECT to a path", "CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "CONNECT names"},

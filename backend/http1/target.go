@@ -52,6 +52,9 @@ func checkForm(method, target string) *Error {
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
 		authority = rest[:i]
 	}
+	if strings.Contains(authority, "@") {
+		return bad("the request target names a user before its host (RFC 9110 §4.2.4)") // and no word of a password
+	}
 	if host, _, ok := splitHost(authority); !ok || host == "" {
 		return bad("the request target names the host %s, a host with an optional port is needed (RFC 9110 §4.2)", excerpt(authority))
 	}

@@ -73,7 +73,9 @@ func (c *client) challenge(head *http1.Head, r *refusal) (again bool) {
 		body = nil
 	}
 	if !again {
-		c.say(c.lastWord(r, h, body), body)
+		if c.say(c.lastWord(r, h, body), body) {
+			c.linger()
+		}
 		return false
 	}
 	c.server.options.Log.Debug("refused a request", "client", c.facts.Remote, "status", r.status, "why", r.why)

@@ -5,16 +5,45 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"proxycache/backend/flow"
 	"proxycache/backend/http1"
 	"proxycache/backend/problem"
 )
 
+// mostToldASecond bounds the requests that are told of though they were answered here: what a scanner of ports
+// says shall not push out what was recorded.
+const mostToldASecond = 50
+
+// allowance counts what was told in a second.
+type allowance struct {
+	mu     sync.Mutex
+	second int64
+	told   int
+}
+
+func (a *allowance) take(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if second := now.Unix(); second != a.second {
+		a.second, a.told = second, 0
+	}
+	a.told++
+	return a.told <= mostToldASecond
+}
+
 // turnedAway tells of a request that was answered here and not given to the handler: it would be seen nowhere
 // else. sent is the answer with its head as it was sent.
 func (c *client) turnedAway(q *flow.Request, door flow.Door, why *refusal, sent *flow.Response) {
 	x := flow.NewExchange(context.Background(), door, q)
+	if !c.server.allowance.take(x.Started) {
+		return
+	}
+	if by := c.in.headBy; why.status == 408 && !by.IsZero() {
+		x.Started = by.Add(-c.bounds.headerTimeout)
+	}
 	x.Client, x.Trusted, x.ClientConn = c.address, c.trusted(), c.facts
 	x.Problem = problem.New(why.problem(), "%s", why.why)
 	c.server.options.TurnedAway(x, sent)
@@ -51,16 +80,16 @@ func (c *client) fromBytes() (*flow.Request, flow.Door) {
 	line, fields, _ := strings.Cut(string(raw), "\n")
 	words := strings.Fields(line)
 	if len(words) > 0 && http1.IsToken(words[0]) {
-		q.Method = words[0]
+		q.Method = strings.Clone(words[0]) // without the rest of the text, which raw has
 	}
 	if len(words) > 1 && visible(words[1]) {
-		q.Target = words[1]
+		q.Target = strings.Clone(words[1])
 	}
 	host := ""
 	for line := range strings.Lines(fields) {
 		name, value, _ := strings.Cut(line, ":")
 		if value = strings.TrimSpace(value); flow.EqualFold(strings.TrimSpace(name), "Host") && visible(value) {
-			host = value
+			host = strings.Clone(value)
 			break
 		}
 	}
@@ -75,7 +104,13 @@ func (c *client) locate(q *flow.Request, host string) flow.Door {
 		if i := strings.IndexAny(rest, "/?"); i >= 0 {
 			at = i
 		}
-		q.Scheme, q.Authority, q.Target = strings.ToLower(scheme), rest[:at], rest[at:]
+		if scheme = strings.ToLower(scheme); scheme == "https" || scheme == "http" {
+			q.Scheme = scheme
+		}
+		q.Authority, q.Target = rest[:at], rest[at:]
+		if i := strings.LastIndexByte(q.Authority, '@'); i >= 0 { // what is before it is a secret
+			q.Authority = q.Authority[i+1:]
+		}
 		return flow.Forward
 	}
 	switch {

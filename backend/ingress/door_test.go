@@ -56,9 +56,11 @@ func TestWhatIsAnsweredAtTheDoorIsTold(t *testing.T) {
 		"no HTTP":                   {"\x00\x01hello\r\n\r\n", "", "reverse  http://LOCAL", 400, problem.BadRequest},
 		"absolute, with a fault":    {"GET http://far.test/a HTTP/1.1\r\nHost: far.test\r\nHost: far.test\r\n\r\n", "", "forward GET http://far.test/a", 400, problem.BadRequest},
 		"a door that is closed":     {"GET http://far.test/a?b HTTP/1.1\r\nHost: other.test\r\n\r\n", "", "forward GET http://far.test/a?b", 403, problem.Forbidden},
-		"another scheme":            {"GET ftp://far.test/a HTTP/1.1\r\nHost: far.test\r\n\r\n", "", "forward GET ftp://far.test/a", 400, problem.BadRequest},
-		"a closed CONNECT":          {"CONNECT far.test:443 HTTP/1.1\r\nHost: far.test:443\r\n\r\n", "", "tunnel CONNECT http://far.test:443", 403, problem.Forbidden},
-		"HEAD":                      {"HEAD http://far.test/ HTTP/1.1\r\nHost: far.test\r\n\r\n", "", "forward HEAD http://far.test/", 403, problem.Forbidden},
+		"another scheme":            {"GET ftp://far.test/a HTTP/1.1\r\nHost: far.test\r\n\r\n", "", "forward GET http://far.test/a", 400, problem.BadRequest},
+		"a scheme that means something elsewhere": {"GET javascript://far.test/a HTTP/1.1\r\nHost: far.test\r\n\r\n", "", "forward GET http://far.test/a", 400, problem.BadRequest},
+		"a user in the target":                    {"GET http://me:geheim@far.test/a HTTP/1.1\r\nHost: far.test\r\n\r\n", "", "forward GET http://far.test/a", 400, problem.BadRequest},
+		"a closed CONNECT":                        {"CONNECT far.test:443 HTTP/1.1\r\nHost: far.test:443\r\n\r\n", "", "tunnel CONNECT http://far.test:443", 403, problem.Forbidden},
+		"HEAD":                                    {"HEAD http://far.test/ HTTP/1.1\r\nHost: far.test\r\n\r\n", "", "forward HEAD http://far.test/", 403, problem.Forbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, told := openDoor(t, "reverse")
@@ -83,6 +85,9 @@ func TestWhatIsAnsweredAtTheDoorIsTold(t *testing.T) {
 			if x.Problem == nil || x.Problem.Kind != c.kind || got.sent.Status != c.status || x.Client.String() != talk.LocalAddr().String() || x.ClientConn.Local != h.address() {
 				t.Errorf("%d, %v, from %v", got.sent.Status, x.Problem, x.Client)
 			}
+			if strings.Contains(x.Problem.Message+got.body, "geheim") {
+				t.Errorf("a password is told: %s", x.Problem.Message)
+			}
 			if string(heard) != string(got.sent.RawHead)+got.body || got.sent.Proto != "HTTP/1.1" {
 				t.Errorf("the client heard %q\nand told is %q and %q", heard, got.sent.RawHead, got.body)
 			}
@@ -101,6 +106,9 @@ func TestOfAHeadThatDoesNotEndIsToldWhatCame(t *testing.T) {
 		return receive(t, told, "what was turned away")
 	}
 	got := turnedAway("GET /slow HTTP/1.1\r\nHost: shop.test\r\nX-Ha")
+	if took := time.Since(got.x.Started); took < 100*time.Millisecond {
+		t.Errorf("the wait for it counts %v", took)
+	}
 	if got.sent.Status != 408 || got.x.Problem.Kind != problem.SlowClient || got.x.Request.URL() != "http://shop.test/slow" || !strings.HasSuffix(string(got.x.Request.RawHead), "X-Ha") {
 		t.Errorf("%d, %v, %q", got.sent.Status, got.x.Problem, got.x.Request.RawHead)
 	}
@@ -135,5 +143,26 @@ func TestAsksForAPasswordAreNoExchanges(t *testing.T) {
 	case got := <-told:
 		t.Errorf("told of %d", got.sent.Status)
 	default:
+	}
+}
+
+// A flood of what is no request does not push out what was recorded.
+func TestOfAFloodThatIsTurnedAwayOnlyAPartIsTold(t *testing.T) {
+	var a allowance
+	now := time.Unix(1000, 0)
+	for _, c := range []struct {
+		at   time.Duration
+		ask  int
+		told int
+	}{{0, 30, 30}, {999 * time.Millisecond, 100, 20}, {time.Second, 100, 50}, {time.Hour, 1, 1}} {
+		told := 0
+		for range c.ask {
+			if a.take(now.Add(c.at)) {
+				told++
+			}
+		}
+		if told != c.told {
+			t.Errorf("after %v %d of %d are told, want %d", c.at, told, c.ask, c.told)
+		}
 	}
 }

@@ -51,6 +51,8 @@ type Server struct {
 	limits atomic.Pointer[bounds]
 	places places
 	gate   gate
+
+	allowance allowance
 }
 
 // New makes a server that listens nowhere: Configure tells it where.

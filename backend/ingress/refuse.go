@@ -51,9 +51,7 @@ func (r *refusal) page(accept, kind string) (header flow.Header, body []byte) {
 func (c *client) refuse(r *refusal) {
 	h, body := r.page("", r.kind())
 	q, door := c.fromBytes()
-	last := c.lastWord(r, h, body)
-	c.turnedAway(q, door, r, last)
-	c.say(last, body)
+	c.endWith(q, door, r, h, body)
 }
 
 // refuseRequest is refuse for a request whose header was read.
@@ -64,9 +62,17 @@ func (c *client) refuseRequest(head *http1.Head, r *refusal) {
 		body = nil
 	}
 	q, door := c.fromHead(head)
+	c.endWith(q, door, r, h, body)
+}
+
+// endWith answers q, tells of it, and ends the connection.
+func (c *client) endWith(q *flow.Request, door flow.Door, r *refusal, h flow.Header, body []byte) {
 	last := c.lastWord(r, h, body)
+	heard := c.say(last, body)
 	c.turnedAway(q, door, r, last)
-	c.say(last, body)
+	if heard {
+		c.linger()
+	}
 }
 
 // lastWord makes an answer after which the connection closes.
@@ -83,11 +89,10 @@ func (c *client) lastWord(r *refusal, h flow.Header, body []byte) *flow.Response
 	return last
 }
 
-// say sends a last word and its body.
-func (c *client) say(last *flow.Response, body []byte) {
-	if _, err := c.out.Write(append(slices.Clip(last.RawHead), body...)); err == nil {
-		c.linger()
-	}
+// say sends a last word and its body, and tells whether they could be sent.
+func (c *client) say(last *flow.Response, body []byte) bool {
+	_, err := c.out.Write(append(slices.Clip(last.RawHead), body...))
+	return err == nil
 }
 
 // retryAfter is for how many seconds a client that met a limit should wait.
@@ -108,7 +113,9 @@ func (c *client) turnAway() {
 	r := &refusal{503, "The proxy takes at most " + most + " connections of one client at once (connections_per_client). Use one of those that are open, or try again later."}
 	h, body := r.page("", connectionLimit)
 	h.Add("Retry-After", retryAfter)
-	c.say(c.lastWord(r, h, body), body)
+	if c.say(c.lastWord(r, h, body), body) {
+		c.linger()
+	}
 }
 
 // overloaded is the answer to a request that comes while as many are under way as may be.

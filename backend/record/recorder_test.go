@@ -229,6 +229,25 @@ func TestTheHeadOfAnAnswerIsKeptAsTheClientWasSentIt(t *testing.T) {
 	}
 }
 
+// What is answered when the recorder has closed is nothing of its records: its memory serves others soon.
+func TestAnAnswerBehindTheEndLeavesTheRecordAlone(t *testing.T) {
+	h := openHouse(t, settings(), saying("late"))
+	x := request(nil)
+	w := h.begin(x)
+	w.abort()
+	r := flow.NewResponse(200, "", nil)
+	w.answer(r)
+	r.Begins("HTTP/1.1", []byte("HTTP/1.1 200 OK\r\n\r\n"))
+	r.Status = 777
+	h.mu.Lock()
+	head := w.responseHead()
+	h.mu.Unlock()
+	if head != nil {
+		t.Errorf("its head is %q", head)
+	}
+	end(x, r)
+}
+
 func TestWhatWasTurnedAwayIsKept(t *testing.T) {
 	h := openHouse(t, settings(), saying("never asked"))
 	turn := func() {

@@ -84,8 +84,8 @@ func (w *watch) answer(p *flow.Response) {
 	w.down.begin(p)
 	r := w.recorder
 	r.mu.Lock()
-	w.response = p
 	if !w.over.Load() {
+		w.response = p
 		w.look(trail)
 		w.record.Status, w.record.ResponseProto = p.Status, p.Proto
 		w.record.ResponseBody.Type, w.record.ResponseBody.Encoding = kind, encoding
@@ -188,7 +188,7 @@ func (w *watch) abort() {
 	defer r.mu.Unlock()
 	w.record.Timing.Done = time.Since(w.started)
 	w.record.State = flow.Aborted
-	w.record.ResponseHead = w.responseHead()
+	w.record.ResponseHead, w.response = w.responseHead(), nil // it serves others soon
 	w.record.RequestTrailer, w.record.ResponseTrailer = up.trailer, down.trailer
 	r.enqueue(item{watch: w, request: up.content, response: down.content})
 }

@@ -64,7 +64,7 @@ func (k *call) respond() *flow.Response {
 func (k *call) fill(body io.ReadCloser, length int64) {
 	h := k.answer
 	k.response = flow.Response{
-		Status: h.Status, Reason: h.Reason, Proto: h.Proto, Header: answerFields(h.Header, h.Status, h.Proto),
+		Status: h.Status, Reason: h.Reason, Proto: h.Proto, Header: AnswerFields(h.Header, h.Status, h.Proto),
 		Body: body, ContentLength: length, RawHead: h.Raw,
 	}
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -89,18 +90,16 @@ func (k *call) build() error {
 	}
 	fields, _ := headers.Get().(*flow.Header)
 	*fields = k.p.requestFields((*fields)[:0], k.x, k.t, k.length, wire1)
+	if k.absolute && k.p.proxy.basic != "" {
+		fields.Add("Proxy-Authorization", k.p.proxy.basic)
+	}
 	// A body that has begun to come, or was read for another target, is nothing its client waits with.
 	k.expects = k.x.Request.ExpectContinue && k.length != 0 && len(k.ahead) == 0 && !flow.Ready(k.x.Request.Body)
 	if k.expects {
 		fields.Add("Expect", "100-continue")
 	}
 	k.out, _ = outs.Get().(*[]byte)
-	k.print(*fields)
-	k.x.NoteSent(*k.out)
-	if k.absolute && k.p.proxy.basic != "" { // not noted: it is a secret
-		fields.Add("Proxy-Authorization", k.p.proxy.basic)
-		k.print(*fields)
-	}
+	*k.out = http1.AppendRequest((*k.out)[:0], k.x.Request.Method, k.path(), "HTTP/1.1", *fields)
 	clear(*fields)
 	headers.Put(fields)
 	k.head = len(*k.out)
@@ -110,8 +109,16 @@ func (k *call) build() error {
 	return nil
 }
 
-func (k *call) print(fields flow.Header) {
-	*k.out = http1.AppendRequest((*k.out)[:0], k.x.Request.Method, k.path(), "HTTP/1.1", fields)
+// noteSent keeps the head that has left, without the password of the proxy that it went to.
+func (k *call) noteSent() {
+	if k.out == nil || !k.x.Recorded() {
+		return
+	}
+	head := (*k.out)[:k.head]
+	if k.absolute && k.p.proxy.basic != "" {
+		head = bytes.Replace(head, []byte("Proxy-Authorization: "+k.p.proxy.basic+"\r\n"), nil, 1)
+	}
+	k.x.NoteSent(head)
 }
 
 func (k *call) path() string {
@@ -189,11 +196,17 @@ func (c *conn) send(k *call) (*flow.Response, error) {
 	c.expect()
 	n, err := k.write()
 	k.x.Sent = k.x.Sent || n > 0
+	if n > 0 {
+		k.noteSent()
+	}
 	if err != nil {
 		return nil, k.fail(k.doing("Sending the request to %s"), err, n == 0)
 	}
 	h, err := k.read()
 	k.x.Sent = k.x.Sent || !c.unsent
+	if n == 0 && !c.unsent { // it left in the wait for the answer
+		k.noteSent()
+	}
 	if err != nil {
 		return nil, k.fail(k.doing("Waiting for the answer of %s"), err, c.unsent)
 	}
@@ -291,7 +304,7 @@ func (k *call) read() (*http1.Head, error) {
 			return h, k.stopClock()
 		}
 		if h.Status != 100 || k.x.Request.ExpectContinue {
-			k.x.Interim(h.Status, answerFields(h.Header, h.Status, h.Proto))
+			k.x.Interim(h.Status, AnswerFields(h.Header, h.Status, h.Proto))
 		}
 		if h.Status == 100 {
 			k.goOn() // behind the target's own 100: who reads the body says one where there was none

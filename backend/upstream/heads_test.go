@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -45,11 +46,11 @@ func TestTheHeadsOfHTTP2AreNoted(t *testing.T) {
 	x := recorded(ask(t, "GET", "/a?b", "A: 1", "Connection: keep-alive"))
 	read(t, send(t, p, x))
 	sent := strings.ReplaceAll(string(x.Trail[0].Sent), p.pseudonym, "PX")
-	if want := "GET /base/a?b HTTP/1.1\r\nHost: shop.localhost\r\nA: 1\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Host: shop.localhost\r\nX-Forwarded-Proto: http\r\n" +
+	if want := "GET /base/a?b HTTP/2.0\r\nHost: shop.localhost\r\nA: 1\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Host: shop.localhost\r\nX-Forwarded-Proto: http\r\n" +
 		"Forwarded: for=192.0.2.7;host=shop.localhost;proto=http\r\nVia: 1.1 PX\r\n\r\n"; sent != want {
 		t.Errorf("noted as sent %q", sent)
 	}
-	if came := string(x.Trail[0].Came); came != "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nx-mine: 1\r\n\r\n" {
+	if came := string(x.Trail[0].Came); came != "HTTP/2.0 404 Not Found\r\ncontent-length: 0\r\nx-mine: 1\r\n\r\n" {
 		t.Errorf("noted as come %q", came)
 	}
 }
@@ -66,3 +67,15 @@ func TestThePasswordOfAProxyIsNotNoted(t *testing.T) {
 		t.Errorf("noted as sent %q", sent)
 	}
 }
+
+func TestAHeadThatDidNotLeaveIsNotNoted(t *testing.T) {
+	x := recorded(withBody(ask(t, "POST", "/"), broken{}, 5))
+	if _, err := openTo(t, "http://"+serve(t, answering)).Send(x); err == nil || x.Trail[0].Sent != nil {
+		t.Errorf("%v, noted as sent is %q", err, x.Trail[0].Sent)
+	}
+}
+
+// broken is a body that breaks off at once.
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -64,9 +64,9 @@ func endToEnd(name string) bool {
 
 const cors = "Access-Control-"
 
-// answerFields are those of a response that was received in proto, with our Via; it has not the
+// AnswerFields are those of a response that was received in proto, with our Via; it has not the
 // pseudonym by which loops are found. The array of h is used.
-func answerFields(h flow.Header, status int, proto string) flow.Header {
+func AnswerFields(h flow.Header, status int, proto string) flow.Header {
 	via := "1.1 proxycache"
 	switch proto {
 	case "HTTP/1.0":

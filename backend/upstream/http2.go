@@ -362,7 +362,10 @@ func (l *place) send(k *call) (*flow.Response, error) {
 	if tooLarge(err) {
 		return s.refuse(), nil
 	}
-	k.x.Sent = k.x.Sent || err == nil || !unsent(err)
+	if err == nil || !unsent(err) {
+		k.x.Sent = true
+		k.x.NoteSent(s.head)
+	}
 	if err != nil {
 		return nil, s.failed(k.doing("Waiting for the answer of %s"), l.held.why(err))
 	}

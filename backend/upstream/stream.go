@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,7 +28,8 @@ import (
 type stream struct {
 	k      *call
 	l      *place
-	feed   *feed // nil when the request has no body
+	feed   *feed  // nil when the request has no body
+	head   []byte // the request's, printed; nil where nobody records it
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
@@ -72,9 +75,6 @@ func (s *stream) request() *http.Request {
 	for _, f := range fields {
 		r.Header.Add(f.Name, f.Value)
 	}
-	if x.Recorded() {
-		x.NoteSent(http1.AppendRequest(nil, r.Method, k.path(), "HTTP/2.0", append(flow.Header{{Name: "Host", Value: host}}, fields...)))
-	}
 	if s.feed != nil {
 		r.Body, r.ContentLength = s.feed, k.length
 		s.feed.announce(r)
@@ -82,7 +82,25 @@ func (s *stream) request() *http.Request {
 			r.Header.Set("Expect", "100-continue")
 		}
 	}
+	if x.Recorded() {
+		s.head = s.printed(host, fields, r.Header.Get("Expect"))
+	}
 	return r.WithContext(httptrace.WithClientTrace(s.ctx, s.trace()))
+}
+
+// printed is the head of the request as HTTP/1 would write it, with what net/http adds.
+func (s *stream) printed(host string, fields flow.Header, expect string) []byte {
+	method := s.k.x.Request.Method
+	h := append(flow.Header{{Name: "Host", Value: host}}, fields...)
+	if n := s.k.length; n > 0 || n == 0 && (method == "POST" || method == "PUT" || method == "PATCH") {
+		h.Add("Content-Length", strconv.FormatInt(n, 10))
+	}
+	if expect != "" {
+		h.Add("Expect", expect)
+	}
+	head := http1.AppendRequest(nil, method, s.k.path(), "HTTP/1.1", h)
+	copy(head[bytes.IndexByte(head, '\r')-len("HTTP/2.0"):], "HTTP/2.0")
+	return head
 }
 
 // trace notes times and passes interim responses on; net/http calls it from goroutines of its own, and
@@ -135,7 +153,7 @@ func (s *stream) interim(status int, h textproto.MIMEHeader) error {
 		return bad
 	}
 	if !s.final && (status != 100 || s.k.x.Request.ExpectContinue) {
-		s.k.x.Interim(status, answerFields(listOf(http.Header(h)), status, "HTTP/2.0"))
+		s.k.x.Interim(status, AnswerFields(listOf(http.Header(h)), status, "HTTP/2.0"))
 	}
 	return nil
 }
@@ -288,10 +306,12 @@ func (s *stream) respond(answer *http.Response) *flow.Response {
 	s.noteSent()
 	fields := listOf(answer.Header)
 	if s.k.x.Recorded() {
-		s.k.x.NoteCame(http1.AppendResponse(nil, "HTTP/2.0", answer.StatusCode, "", fields))
+		head := http1.AppendResponse(nil, "HTTP/1.1", answer.StatusCode, "", fields)
+		copy(head, "HTTP/2.0")
+		s.k.x.NoteCame(head)
 	}
 	r := &flow.Response{
-		Status: answer.StatusCode, Proto: "HTTP/2.0", Header: answerFields(fields, answer.StatusCode, "HTTP/2.0"),
+		Status: answer.StatusCode, Proto: "HTTP/2.0", Header: AnswerFields(fields, answer.StatusCode, "HTTP/2.0"),
 		Body: s, ContentLength: answer.ContentLength,
 	}
 	if s.feed != nil && s.wrote.Load() == 0 { // net/http, where it waits for windows, does not look at its context

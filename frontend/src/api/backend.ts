@@ -250,10 +250,16 @@ export interface Step {
   after: number;
   request: Delta;
   response: Delta;
-  // Sent, of a pool: from the request as the cells left it to the head that the target was sent. Its lineAfter is "" where nothing was sent.
-  sent: Delta;
-  // Came, of a pool: from the head of the answer as it came to what the cells got. Both lines are the same, "" where no answer came.
-  came: Delta;
+  sent: Leg; // of a pool: from the request as the cells left it to what the target was sent
+  came: Leg; // of a pool: from the answer as it came to what the cells got; its lines are the same
+}
+
+/** Leg is how a head changed on its way between the cells and a target. LineAfter is "" where there was none. */
+export interface Leg {
+  before: HeaderField[]; // all fields
+  fields: FieldEdit[];
+  lineBefore: string;
+  lineAfter: string;
 }
 
 /** Delta is what a cell changed in one message. */

@@ -1,7 +1,7 @@
 import {
   Failure, type ApplyRequest, type Backend, type Catalogue, type CellAction, type CellState, type Checked, type Config,
   type Demo, type Document,
-  type Exchange, type ExchangePage, type ExchangeQuery, type ExportRequest, type FieldEdit, type Figures, type Fronted, type News,
+  type Exchange, type ExchangePage, type ExchangeQuery, type ExportRequest, type FieldEdit, type Figures, type Fronted, type HeaderField, type Leg, type News,
   type Place, type Port, type Preferences, type Problem, type Program, type RawSide, type Removal, type ReplayRequest,
   type RouteAnswer, type RouteProbe, type Row, type Selection, type Side, type Status, type TerminalLine,
 } from './backend';
@@ -304,11 +304,11 @@ function problem(kind: string, message: string): Problem {
 /** Its pool's step tells what was on the wire to the target, where the target was asked. */
 function withHeads(of: Exchange): Exchange {
   if (of.problem || of.row.mocked) return of;
-  const head = (line: string, fields: FieldEdit[]) => ({ fields: line === '' ? [] : fields, lineBefore: line, lineAfter: line, body: false });
-  const sent = head(of.request.line, [
+  const leg = (line: string, before: HeaderField[], fields: FieldEdit[]): Leg => ({ before, fields: line === '' ? [] : fields, lineBefore: line, lineAfter: line });
+  const sent = leg(of.request.line, of.request.fields, [
     { op: 'add', name: 'X-Forwarded-For', was: '', now: '127.0.0.1' }, { op: 'add', name: 'Via', was: '', now: '1.1 proxycache' },
   ]);
-  const came = head(of.response?.line ?? '', [{ op: 'remove', name: 'Keep-Alive', was: 'timeout=5', now: '' }]);
+  const came = leg(of.response?.line ?? '', [...(of.response?.fields ?? []), { name: 'Keep-Alive', value: 'timeout=5' }], [{ op: 'remove', name: 'Keep-Alive', was: 'timeout=5', now: '' }]);
   return { ...of, steps: of.steps.map((step) => (step.module === 'upstream' ? { ...step, sent, came } : step)) };
 }
 

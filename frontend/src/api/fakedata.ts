@@ -49,6 +49,7 @@ export function row(seq: number): Row {
   };
 }
 
+const noLeg = { before: [], fields: [], lineBefore: '', lineAfter: '' };
 const noDelta = { fields: [], lineBefore: '', lineAfter: '', body: false };
 
 function steps(route: string): Step[] {
@@ -57,21 +58,21 @@ function steps(route: string): Step[] {
       cell: 'common/requestid', module: 'requestid', title: 'Request ID', icon: 'hash', stage: 'identify', verdict: 'changed',
       why: '', facts: [{ name: 'id', value: '019ab4c2-7d1e-7c0a-9f42-6b0e1d55a8c1' }, { name: 'from', value: 'made here' }],
       before: 2_100, after: 400, request: { ...noDelta, fields: [{ op: 'add', name: 'x-request-id', was: '', now: '019ab4c2-7d1e-7c0a-9f42-6b0e1d55a8c1' }] },
-      response: { ...noDelta, fields: [{ op: 'add', name: 'x-request-id', was: '', now: '019ab4c2-7d1e-7c0a-9f42-6b0e1d55a8c1' }] }, sent: noDelta, came: noDelta,
+      response: { ...noDelta, fields: [{ op: 'add', name: 'x-request-id', was: '', now: '019ab4c2-7d1e-7c0a-9f42-6b0e1d55a8c1' }] }, sent: noLeg, came: noLeg,
     },
     {
       cell: `${route}/fault`, module: 'fault', title: 'Fault', icon: 'zap', stage: 'guard', verdict: 'skipped',
-      why: 'path is not "/v1/checkout"', facts: [], before: 300, after: 0, request: noDelta, response: noDelta, sent: noDelta, came: noDelta,
+      why: 'path is not "/v1/checkout"', facts: [], before: 300, after: 0, request: noDelta, response: noDelta, sent: noLeg, came: noLeg,
     },
     {
       cell: `${route}/headers`, module: 'headers', title: 'Headers', icon: 'heading', stage: 'shape', verdict: 'changed', why: '',
       facts: [{ name: 'set', value: '1' }, { name: 'removed', value: '1' }], before: 1_900, after: 2_600,
       request: { ...noDelta, fields: [{ op: 'set', name: 'accept-encoding', was: 'gzip, br', now: 'br' }] },
-      response: { ...noDelta, fields: [{ op: 'remove', name: 'server', was: 'Express', now: '' }] }, sent: noDelta, came: noDelta,
+      response: { ...noDelta, fields: [{ op: 'remove', name: 'server', was: 'Express', now: '' }] }, sent: noLeg, came: noLeg,
     },
     {
       cell: 'upstream/shop', module: 'upstream', title: 'shop', icon: 'split', stage: 'balance', verdict: 'picked', why: '',
-      facts: [{ name: 'target', value: '127.0.0.1:3000' }], before: 800, after: 47_100_000, request: noDelta, response: noDelta, sent: noDelta, came: noDelta,
+      facts: [{ name: 'target', value: '127.0.0.1:3000' }], before: 800, after: 47_100_000, request: noDelta, response: noDelta, sent: noLeg, came: noLeg,
     },
   ];
 }

@@ -164,6 +164,12 @@ export namespace core {
 	    inFlight: number;
 	    highest: number;
 	}
+	export interface Leg {
+	    before: flow.Field[];
+	    fields: flow.FieldEdit[];
+	    lineBefore: string;
+	    lineAfter: string;
+	}
 	export interface Step {
 	    cell: string;
 	    module: string;
@@ -177,8 +183,8 @@ export namespace core {
 	    after: number;
 	    request: Delta;
 	    response: Delta;
-	    sent: Delta;
-	    came: Delta;
+	    sent: Leg;
+	    came: Leg;
 	}
 	export interface Timing {
 	    dnsStart: number;
@@ -304,6 +310,7 @@ export namespace core {
 	    url: string;
 	    revision: string;
 	}
+	
 	
 	
 	export interface Listener {

@@ -1,7 +1,7 @@
 // The message as it was before and after a step of the trail. The record holds the request as it came
 // and the answer as it left: what the cells did in between is replayed from their edits. A pool is no
 // cell: its step tells how the heads on the wire to the target differ from those that the cells saw.
-import type { Delta, Exchange, FieldEdit, HeaderField, Side, Step } from '../../api/backend';
+import type { Exchange, FieldEdit, HeaderField, Leg, Side, Step } from '../../api/backend';
 
 export interface DiffRow {
   before: string; // "Name: value"; "" for a gap
@@ -11,30 +11,32 @@ export interface DiffRow {
 
 const AROUND = 1; // unchanged lines that are shown beside a changed one
 
-/** The fields of one side as the step was given them; those of the answer as it came where the step is a pool's. */
+/** The fields of one side as a cell was given them. */
 export function fieldsBefore(exchange: Exchange, index: number, side: Side): HeaderField[] {
   const way = wayTo(exchange.steps, index);
   if (side === 'request') return way.reduce((fields, step) => step.request.fields.reduce(apply, fields), exchange.request.fields);
   // The first step is the last to touch the answer.
-  const deltas = [...way.map((step) => step.response), deltaOf(exchange.steps[index], 'response')];
+  const deltas = [...way.map((step) => step.response), exchange.steps[index]?.response];
   return deltas.reduce((fields, delta) => delta?.fields.reduceRight(undo, fields) ?? fields, exchange.response?.fields ?? []);
 }
 
 /** A head between the proxy and the target: of the request as it was sent, of the answer as it came. */
 export function headOnWire(exchange: Exchange, index: number, side: Side): { line: string; fields: HeaderField[] } {
-  const delta = deltaOf(exchange.steps[index], side);
-  const fields = fieldsBefore(exchange, index, side);
-  return { line: delta?.lineAfter ?? '', fields: side === 'request' ? (delta?.fields ?? []).reduce(apply, fields) : fields };
+  const leg = legOf(exchange.steps[index], side);
+  if (!leg) return { line: '', fields: [] };
+  return { line: leg.lineAfter, fields: side === 'request' ? leg.fields.reduce(apply, leg.before) : leg.before };
 }
 
 /** One side of a step as two columns; empty when it changed nothing there. */
 export function difference(exchange: Exchange, index: number, side: Side): DiffRow[] {
-  const delta = deltaOf(exchange.steps[index], side);
+  const step = exchange.steps[index];
+  const leg = legOf(step, side);
+  const delta = leg ?? step?.[side];
   if (!delta || (delta.fields.length === 0 && delta.lineBefore === delta.lineAfter)) return [];
   const rows: DiffRow[] = [];
   if (delta.lineBefore !== delta.lineAfter) rows.push({ before: delta.lineBefore, after: delta.lineAfter, op: 'set' });
   const open = [...delta.fields];
-  for (const field of fieldsBefore(exchange, index, side)) {
+  for (const field of leg?.before ?? fieldsBefore(exchange, index, side)) {
     const at = open.findIndex((edit) => edit.op !== 'add' && same(edit, field, edit.was));
     const edit = at >= 0 ? open.splice(at, 1)[0] : undefined;
     const before = line(field.name, field.value);
@@ -76,8 +78,9 @@ function said(side: Side, step: Step): string {
   return parts.length === 0 ? '' : `${side} ${parts.join(' ')}`;
 }
 
-function deltaOf(step: Step | undefined, side: Side): Delta | undefined {
-  if (step?.module !== 'upstream') return step?.[side];
+/** What lies between the cells and the target, where the step is a pool's. */
+function legOf(step: Step | undefined, side: Side): Leg | undefined {
+  if (step?.module !== 'upstream') return undefined;
   return side === 'request' ? step.sent : step.came;
 }
 

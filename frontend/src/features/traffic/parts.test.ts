@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Delta, Exchange, Step } from '../../api/backend';
+import type { Delta, Exchange, Leg, Step } from '../../api/backend';
 import { exchange, row } from '../../api/fakedata';
 import { columnsFor, template } from './columns';
 import { cookies, credentials, query } from './decoded';
@@ -130,12 +130,13 @@ describe('where a list stands', () => {
 });
 
 const none: Delta = { fields: [], lineBefore: '', lineAfter: '', body: false };
+const noLeg: Leg = { before: [], fields: [], lineBefore: '', lineAfter: '' };
 const step = (over: Partial<Step>): Step => ({
-  cell: 'r/x', module: 'x', title: 'X', icon: 'hash', stage: 'shape', verdict: 'changed', why: '', facts: [], before: 1_000, after: 0, request: none, response: none, sent: none, came: none, ...over,
+  cell: 'r/x', module: 'x', title: 'X', icon: 'hash', stage: 'shape', verdict: 'changed', why: '', facts: [], before: 1_000, after: 0, request: none, response: none, sent: noLeg, came: noLeg, ...over,
 });
 /** The step of a pool, with the lines of the heads on the wire. */
 const pool = (sent: string, came: string, over: Partial<Step> = {}): Step =>
-  step({ cell: 'upstream/shop', module: 'upstream', title: 'shop', verdict: 'picked', sent: { ...none, lineBefore: sent, lineAfter: sent }, came: { ...none, lineBefore: came, lineAfter: came }, ...over });
+  step({ cell: 'upstream/shop', module: 'upstream', title: 'shop', verdict: 'picked', sent: { ...noLeg, lineBefore: sent, lineAfter: sent }, came: { ...noLeg, lineBefore: came, lineAfter: came }, ...over });
 
 describe('what a step changed', () => {
   function trail(steps: Step[]): Exchange {
@@ -179,8 +180,14 @@ describe('what a step changed', () => {
 
   const asked = 'GET / HTTP/1.1';
   const reached = pool(asked, 'HTTP/1.1 200 OK', {
-    sent: { ...none, lineBefore: 'GET http://a/ HTTP/1.1', lineAfter: asked, fields: [{ op: 'set', name: 'Host', was: 'a', now: 'b' }, { op: 'add', name: 'Via', was: '', now: '1.1 p' }] },
-    came: { ...none, lineBefore: 'HTTP/1.1 200 OK', lineAfter: 'HTTP/1.1 200 OK', fields: [{ op: 'remove', name: 'Keep-Alive', was: 'timeout=5', now: '' }, { op: 'add', name: 'Date', was: '', now: 'd' }] },
+    sent: {
+      before: [{ name: 'Host', value: 'a' }, { name: 'Accept', value: '*/*' }, { name: 'x-id', value: '2' }],
+      lineBefore: 'GET http://a/ HTTP/1.1', lineAfter: asked, fields: [{ op: 'set', name: 'Host', was: 'a', now: 'b' }, { op: 'add', name: 'Via', was: '', now: '1.1 p' }],
+    },
+    came: {
+      before: [{ name: 'Content-Length', value: '60' }, { name: 'Server', value: 'Express' }, { name: 'Keep-Alive', value: 'timeout=5' }],
+      lineBefore: 'HTTP/1.1 200 OK', lineAfter: 'HTTP/1.1 200 OK', fields: [{ op: 'remove', name: 'Keep-Alive', was: 'timeout=5', now: '' }, { op: 'add', name: 'Via', was: '', now: '1.1 p' }],
+    },
   });
 
   it('is of a pool what the target was sent', () => {
@@ -197,20 +204,18 @@ describe('what a step changed', () => {
   });
 
   it('is of a pool what became of the answer as it came', () => {
-    const came = [{ name: 'Content-Length', value: '60' }, { name: 'Server', value: 'Express' }, { name: 'Keep-Alive', value: 'timeout=5' }];
-    expect(fieldsBefore(trail([...steps, reached]), 3, 'response')).toEqual(came);
-    expect(headOnWire(trail([...steps, reached]), 3, 'response')).toEqual({ line: 'HTTP/1.1 200 OK', fields: came });
+    expect(headOnWire(trail([...steps, reached]), 3, 'response')).toEqual({ line: 'HTTP/1.1 200 OK', fields: reached.came.before });
     expect(difference(trail([...steps, reached]), 3, 'response')).toEqual([
       { before: '1 more field', after: '1 more field', op: 'more' },
       { before: 'Server: Express', after: 'Server: Express', op: 'same' },
       { before: 'Keep-Alive: timeout=5', after: '', op: 'remove' },
-      { before: '', after: 'Date: d', op: 'add' },
+      { before: '', after: 'Via: 1.1 p', op: 'add' },
     ]);
   });
 
   it('is nothing where nothing was on the wire, and of a cell never that', () => {
-    const silent = trail([step({ module: 'upstream' }), step({ module: 'upstream', sent: undefined, came: undefined }), pool(asked, asked), { ...reached, module: 'x' }]);
-    for (const at of [0, 1, 2, 3]) expect([difference(silent, at, 'request'), difference(silent, at, 'response')]).toEqual([[], []]);
+    const silent = trail([step({ module: 'upstream' }), pool(asked, asked), { ...reached, module: 'x' }]);
+    for (const at of [0, 1, 2]) expect([difference(silent, at, 'request'), difference(silent, at, 'response')]).toEqual([[], []]);
   });
 
   it('is not told by what was passed in vain: a retry begins anew', () => {
@@ -227,10 +232,10 @@ describe('what a step changed', () => {
     const first = ['Host', 'Authorization', 'Accept'];
     expect([1, 4, 5, 6].map((at) => names(at, 'request'))).toEqual([first, first, [...first, 'x-try'], ['Host', 'Authorization', 'x-try']]);
     const last = ['Date', 'x-id', 'Content-Length'];
-    expect([0, 4, 5, 6].map((at) => names(at, 'response'))).toEqual([last, [...last, 'Age'], [...last, 'Age'], ['x-id', 'Content-Length', 'Age', 'Keep-Alive']]);
+    expect([0, 4, 5].map((at) => names(at, 'response'))).toEqual([last, [...last, 'Age'], [...last, 'Age']]);
     // Another pool after the first: its cell is not passed again, and yet it is out of the way.
     const other = trail([step({ cell: 'r/retry' }), { ...reached, request: added, response: dropped }, { ...reached, cell: 'upstream/other' }]);
-    expect([fieldsBefore(other, 2, 'request').length, fieldsBefore(other, 2, 'response').map((field) => field.name)]).toEqual([3, ['x-id', 'Content-Length', 'Keep-Alive']]);
+    expect(fieldsBefore(other, 2, 'request').length).toBe(3);
   });
 
   it('is found whatever blanks a cell set around a value', () => {
@@ -242,7 +247,7 @@ describe('what a step changed', () => {
     expect([changes(reached), gist(reached), telling([reached]), setByCells(trail([reached])).size]).toEqual(['', '', [], 0]);
     expect(telling([...steps, reached, reached])).toEqual([0]);
     // One edit alone would be named.
-    const one = { ...none, fields: [{ op: 'add', name: 'Via', was: '', now: '1.1 p' }] };
+    const one = { ...noLeg, fields: [{ op: 'add', name: 'Via', was: '', now: '1.1 p' }] };
     expect([gist(step({ module: 'upstream', sent: one })), gist(step({ module: 'upstream', came: one }))]).toEqual(['', '']);
   });
 
@@ -300,12 +305,12 @@ describe('raw bytes', () => {
 
   it('say how they are written', () => {
     const x = of(pool(get, ok));
-    const h2: Exchange = { ...x, request: { ...x.request, proto: 'HTTP/2.0' }, targetConnection: { ...x.targetConnection, alpn: 'h2' } };
+    const h2: Exchange = { ...of(pool('GET / HTTP/2.0', 'HTTP/2.0 200 OK')), request: { ...x.request, proto: 'HTTP/2.0' } };
     expect([rawWords('request', x), rawWords('sent', x), rawWords('came', x), rawWords('response', x)]).toEqual([
       ', as on the wire', ' head, as on the wire', ' head, as on the wire', ', as on the wire',
     ]);
-    expect([rawWords('request', h2), rawWords('sent', h2), rawWords('response', h2)]).toEqual([
-      ', as HTTP/1 would write it', ' head, as HTTP/1 would write it', ', as on the wire',
+    expect([rawWords('request', h2), rawWords('sent', h2), rawWords('came', h2), rawWords('response', h2)]).toEqual([
+      ', as HTTP/1 would write it', ' head, as HTTP/1 would write it', ' head, as HTTP/1 would write it', ', as on the wire',
     ]);
   });
 });

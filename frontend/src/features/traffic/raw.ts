@@ -25,14 +25,16 @@ export function nearest(wanted: RawSide, sides: readonly { id: RawSide }[]): Raw
 
 /** What is said beside the size. HTTP/2 has no text form: its heads are printed. */
 export function rawWords(side: RawSide, exchange: Exchange): string {
+  const step = exchange.steps[poolStep(exchange)];
   const spoken: Record<RawSide, boolean> = {
     request: isHTTP2(exchange.request.proto), response: isHTTP2(exchange.response?.proto ?? ''),
-    sent: exchange.targetConnection.alpn === 'h2', came: exchange.targetConnection.alpn === 'h2',
+    sent: isHTTP2(step?.sent.lineAfter ?? ''), came: isHTTP2(step?.came.lineAfter ?? ''),
   };
   const what = side === 'sent' || side === 'came' ? ' head' : '';
   return `${what}, ${spoken[side] ? 'as HTTP/1 would write it' : 'as on the wire'}`;
 }
 
-function isHTTP2(proto: string): boolean {
-  return proto.startsWith('HTTP/2');
+/** Tells by a protocol, or a line that names one. */
+function isHTTP2(line: string): boolean {
+  return / HTTP\/2\.0$|^HTTP\/2\.0/.test(line);
 }
