@@ -227,6 +227,9 @@ func (s *stream) refuse(r *refusal) {
 	var begun beginning
 	out.Watcher = &begun
 	s.write(out)
+	if s.request.Method == "HEAD" {
+		body = nil
+	}
 	if r.status != 407 && begun.head != nil { // 407 is how a client learns to ask again
 		sent := flow.NewResponse(r.status, "", body)
 		sent.Proto, sent.Header, sent.RawHead = begun.proto, h, begun.head
