@@ -57,14 +57,14 @@ type Stored struct {
 	Encoding string // Content-Encoding as sent
 }
 
-// TurnedAway tells that r was answered before any route saw it, for its form or because its door does not take
-// it. Its body was not read.
+// TurnedAway tells that r was answered before any route saw it: for its form, because its door does not take it,
+// or because as many were under way as may be. Its body was not read.
 func (r *Record) TurnedAway() bool {
 	if r.Problem == nil || r.Route != "" || len(r.Trail) > 0 {
 		return false
 	}
 	switch r.Problem.Kind {
-	case problem.BadRequest, problem.SlowClient, problem.Forbidden:
+	case problem.BadRequest, problem.SlowClient, problem.Forbidden, problem.Overloaded:
 		return true
 	}
 	return false

@@ -166,3 +166,28 @@ func TestOfAFloodThatIsTurnedAwayOnlyAPartIsTold(t *testing.T) {
 		}
 	}
 }
+
+func TestARequestOverTheLimitIsTold(t *testing.T) {
+	on := make(chan struct{})
+	h := openQuiet(t, func(x *flow.Exchange) *flow.Response { <-on; return ok(x) })
+	told := make(chan turned, 1)
+	h.options.TurnedAway = func(x *flow.Exchange, sent *flow.Response) {
+		body, _ := io.ReadAll(sent.Body) // it is compared
+		told <- turned{x, sent, string(body)}
+	}
+	h.limitTo(limits(func(l *Limits) { l.InFlight = 1 }), 1)
+	first, second := h.dial(), h.dial()
+	first.say(get)
+	eventually(t, "it runs", func() bool { return h.Figures().InFlight == 1 })
+	second.say(strings.Replace(get, "GET /", "GET /over", 1))
+	r, body := second.answer("GET")
+	got := receive(t, told, "what was turned away")
+	if r.StatusCode != 503 || got.sent.Status != 503 || got.body != body || got.x.Problem.Kind != problem.Overloaded || got.x.Request.URL() != "http://shop.test/over" ||
+		!strings.Contains(string(got.sent.RawHead), "\r\nRetry-After: 1\r\n") {
+		t.Errorf("told of %d %q %v, %s", got.sent.Status, got.sent.RawHead, got.x.Problem, got.x.Request.URL())
+	}
+	close(on)
+	first.hear(okAnswer)
+	second.say(get) // the connection is of use
+	second.hear(okAnswer)
+}

@@ -222,28 +222,12 @@ func (s *stream) refuse(r *refusal) {
 	if r.status == 407 {
 		h.Add("Proxy-Authenticate", `Basic realm="Proxycache"`)
 	}
-	out := flow.NewResponse(r.status, "", body)
-	out.Header = h
-	var begun beginning
-	out.Watcher = &begun
-	s.write(out)
-	if s.request.Method == "HEAD" {
-		body = nil
-	}
-	if r.status != 407 && begun.head != nil { // 407 is how a client learns to ask again
-		sent := flow.NewResponse(r.status, "", body)
-		sent.Proto, sent.Header, sent.RawHead = begun.proto, h, begun.head
-		s.client.turnedAway(&s.request, s.door, r, sent)
+	w := newWord(r, h, body)
+	s.write(w.response)
+	if r.status != 407 { // which is how a client learns to ask again
+		s.client.turnedAway(&s.request, s.door, r, w.sent(s.request.Method))
 	}
 }
-
-// beginning is the head with which an answer was sent.
-type beginning struct {
-	proto string
-	head  []byte
-}
-
-func (b *beginning) Begins(proto string, head []byte) { b.proto, b.head = proto, head }
 
 // h2Header is a response's header for HTTP/2: without what concerns a connection (RFC 9113 §8.2.2),
 // with the length that is true here. It is appended to h.

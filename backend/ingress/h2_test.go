@@ -389,6 +389,8 @@ func TestShutdownOfAnHTTP2ConnectionWithAndWithoutEnds(t *testing.T) {
 func TestALimitOfRequestsHoldsOverHTTP2(t *testing.T) {
 	on := make(chan struct{})
 	h := openQuiet(t, func(x *flow.Exchange) *flow.Response { <-on; return ok(x) })
+	told := make(chan *flow.Response, 1)
+	h.options.TurnedAway = func(_ *flow.Exchange, sent *flow.Response) { told <- sent }
 	limits := newBounds(Limits{}).Limits
 	limits.InFlight = 1
 	h.configure(Settings{Listen: []Listener{{Address: "127.0.0.1:0", Accept: everything}}, Limits: limits})
@@ -398,6 +400,9 @@ func TestALimitOfRequestsHoldsOverHTTP2(t *testing.T) {
 	f.ask(3, true, shop("GET", "/")...)
 	if got := f.next(); !strings.HasPrefix(got, "HEADERS 3 :status=503") || !strings.Contains(got, "retry-after=1") {
 		t.Errorf("heard %s", got)
+	}
+	if sent := receive(t, told, "what was turned away"); sent.Status != 503 || !strings.HasPrefix(string(sent.RawHead), "HTTP/1.1 503 ") || sent.Proto != "HTTP/2.0" {
+		t.Errorf("told of %d, %q", sent.Status, sent.RawHead)
 	}
 	close(on)
 }

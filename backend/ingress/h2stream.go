@@ -46,7 +46,10 @@ func (s *stream) body() {
 func (s *stream) run() {
 	c := s.client
 	if !c.server.acquire() {
-		s.write(overloaded(s.request.Header.Joined("Accept")))
+		why, h, body := overloaded(s.request.Header.Joined("Accept"))
+		w := newWord(why, h, body)
+		s.write(w.response)
+		c.turnedAway(&s.request, s.door, why, w.sent(s.request.Method))
 		return
 	}
 	s.admitted = true

@@ -25,8 +25,8 @@ type Options struct {
 	// Owner names who listens on an address, "node (pid 4711)", or "" when it cannot be told.
 	Owner func(address string) string
 	Log   *slog.Logger
-	// TurnedAway is told of requests that were answered here, for what they are or ask, and not given to
-	// Handler, with the answer: its RawHead is as it was sent, its Proto the client's, its Body all that was.
+	// TurnedAway is told of requests that were answered here, for what they are or ask or because too many are
+	// under way, and not given to Handler, with the answer: its RawHead is as it was sent, its Proto the client's, its Body all that was.
 	TurnedAway func(x *flow.Exchange, sent *flow.Response)
 	// Distrusted is told when a client refused our certificate for a host. It must not block.
 	Distrusted func(host, why string)

@@ -119,19 +119,52 @@ func (c *client) turnAway() {
 }
 
 // overloaded is the answer to a request that comes while as many are under way as may be.
-func overloaded(accept string) *flow.Response {
-	r := &refusal{503, "The proxy is answering as many requests as it takes at once (in_flight). Try again in a moment."}
-	h, body := r.page(accept, ownResponse)
+func overloaded(accept string) (r *refusal, h flow.Header, body []byte) {
+	r = &refusal{503, "The proxy is answering as many requests as it takes at once (in_flight). Try again in a moment."}
+	h, body = r.page(accept, ownResponse)
 	h.Add("Retry-After", retryAfter)
-	out := flow.NewResponse(r.status, "", body)
-	out.Header = h
-	return out
+	return r, h, body
 }
 
 // decline answers a request that must not be begun now. The connection stays of use.
 func (t *turn) decline() (again bool) {
-	t.client.in.ended = time.Time{}
-	again = t.give(overloaded(t.head.Header.Joined("Accept")))
-	t.client.out.close()
+	c := t.client
+	c.in.ended = time.Time{}
+	why, h, body := overloaded(t.head.Header.Joined("Accept"))
+	w := newWord(why, h, body)
+	again = t.give(w.response)
+	c.out.close()
+	q, door := c.fromHead(t.head)
+	c.turnedAway(q, door, why, w.sent(q.Method))
 	return t.finish(again)
+}
+
+// word is an answer of ours that is written as others are, and hears with which head.
+type word struct {
+	response *flow.Response
+	body     []byte
+	proto    string
+	head     []byte
+}
+
+func newWord(r *refusal, h flow.Header, body []byte) *word {
+	w := &word{response: flow.NewResponse(r.status, "", body), body: body}
+	w.response.Header, w.response.Watcher = h, w
+	return w
+}
+
+// Begins hears the head.
+func (w *word) Begins(proto string, head []byte) { w.proto, w.head = proto, slices.Clone(head) }
+
+// sent is the answer to a method as it was sent; nil where it was not.
+func (w *word) sent(method string) *flow.Response {
+	if w.head == nil {
+		return nil
+	}
+	if method == "HEAD" {
+		w.body = nil
+	}
+	out := flow.NewResponse(w.response.Status, "", w.body)
+	out.Proto, out.Header, out.RawHead = w.proto, w.response.Header, w.head
+	return out
 }
