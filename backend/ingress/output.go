@@ -147,7 +147,11 @@ func (o *output) uncork() {
 	defer o.mu.Unlock()
 	if o.corked {
 		o.corked = false
-		_ = o.w.Flush() // told by the next write
+		// The system tells of a reset once: whoever watches for the client's end would hear of an ordinary one. That
+		// nothing is taken is told by the next write.
+		if err := o.w.Flush(); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			o.client.left()
+		}
 	}
 }
 

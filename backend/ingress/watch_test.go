@@ -334,3 +334,18 @@ func TestRequestsSentEarlyInPiecesAreAnsweredWhole(t *testing.T) {
 		}
 	}
 }
+
+// A head that waits for its body is sent by a clock, and may be what meets a client that has gone.
+func TestAHeadThatCannotLeaveEndsTheExchange(t *testing.T) {
+	h := openQuiet(t, ok)
+	near, far := net.Pipe()
+	_ = far.Close()
+	c := newClient(h.Server, &bound{}, near)
+	one := &turn{client: c}
+	c.begin(one)
+	c.out.open(one)
+	c.out.head(flow.NewResponse(200, "", nil), nil, true)
+	eventually(t, "the exchange is ended", func() bool { return one.hasLeft.Load() && one.ctx.Err() != nil })
+	c.out.close()
+	c.reader.Release()
+}
