@@ -20,7 +20,8 @@ const (
 // missed are the invalidations that failed in the store, which may have gone away with what they are
 // about and come back with it. What was received before them is not used (RFC 9111 §4.4).
 type missed struct {
-	some atomic.Bool // else there is nothing to look for
+	some atomic.Bool   // else there is nothing to look for
+	made atomic.Uint64 // how many were made up for, each counted before it is forgotten
 
 	mu     sync.Mutex
 	urls   map[string]time.Time // when they were invalidated last
@@ -77,6 +78,7 @@ func (m *missed) begin(now time.Time) map[cachestore.Selection]time.Time {
 func (m *missed) done(s cachestore.Selection, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.made.Add(1)
 	switch {
 	case s.URL == "" && m.all.Equal(at):
 		m.all = time.Time{}

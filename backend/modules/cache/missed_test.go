@@ -72,6 +72,43 @@ func TestAnInvalidationIsNotLostWhileTheStoreIsAway(t *testing.T) {
 	}
 }
 
+// reading is a store in which something happens between a read and what is made of it.
+type reading struct {
+	cachestore.Store
+	then func()
+}
+
+func (s *reading) Get(key string) (*cachestore.Object, error) {
+	o, err := s.Store.Get(key)
+	if then := s.then; then != nil {
+		s.then = nil
+		then()
+	}
+	return o, err
+}
+
+func TestAnInvalidationIsMadeUpForWhileItsResponseIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		store := &reading{Store: h.p.store()}
+		var s cachestore.Store = store
+		h.p.shelf.store.Store(&s)
+		h.step(1, step{ask: "GET /k", gives: "200\n" + fresh + "\n\nold", sent: "yes", body: "old"})
+		m := &h.p.shelf.missed
+		time.Sleep(time.Second)
+		at, what := time.Now(), cachestore.Selection{URL: "http://shop.localhost/k"}
+		m.add(what.URL, at)
+		m.tried = at // nothing else replays it
+		store.then = func() {
+			if n, err := store.Purge(what, false); n != 1 || err != nil {
+				t.Errorf("%d are purged, %v", n, err)
+			}
+			m.done(what, at)
+		}
+		h.step(2, step{ask: "GET /k", gives: "200\n" + fresh + "\n\nnew", sent: "yes", body: "new"})
+	})
+}
+
 func TestMissedInvalidationsAreBounded(t *testing.T) {
 	var m missed
 	begin := time.Now()

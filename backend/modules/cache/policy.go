@@ -124,16 +124,26 @@ func (c *cache) look(a *asked) looked {
 }
 
 func (c *cache) get(key string) *cachestore.Object {
-	o, err := c.store().Get(key)
-	if err != nil {
-		c.failed(err)
-		return nil
-	}
-	if o != nil && c.shelf.missed.about(o.Response) {
+	m := &c.shelf.missed
+	for {
+		made := m.made.Load()
+		o, err := c.store().Get(key)
+		if err != nil {
+			c.failed(err)
+			return nil
+		}
+		if o == nil {
+			return nil
+		}
+		missed := m.about(o.Response)
+		if !missed && m.made.Load() == made {
+			return o
+		}
 		_ = o.Body.Close() // nothing is read from it
-		return nil
+		if missed {
+			return nil
+		} // else what was missed about it may have been made up for since it was read
 	}
-	return o
 }
 
 // serve answers a GET or HEAD from the store, or has it fetched.
