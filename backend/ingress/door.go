@@ -37,10 +37,10 @@ func (a *allowance) take(now time.Time) bool {
 // turnedAway tells of a request that was answered here and not given to the handler: it would be seen nowhere
 // else. sent is the answer with its head as it was sent; nil where none was.
 func (c *client) turnedAway(q *flow.Request, door flow.Door, why *refusal, sent *flow.Response) {
-	x := flow.NewExchange(context.Background(), door, q)
-	if sent == nil || !c.server.allowance.take(x.Started) {
+	if sent == nil || !c.server.allowance.take(time.Now()) {
 		return
 	}
+	x := flow.NewExchange(context.Background(), door, q)
 	if by := c.in.headBy; why.status == 408 && !by.IsZero() {
 		x.Started = by.Add(-c.bounds.headerTimeout)
 	}

@@ -161,10 +161,11 @@ func (w *word) sent(method string) *flow.Response {
 	if w.head == nil {
 		return nil
 	}
+	body := w.body
 	if method == "HEAD" {
-		w.body = nil
+		body = nil
 	}
-	out := flow.NewResponse(w.response.Status, "", w.body)
+	out := flow.NewResponse(w.response.Status, "", body)
 	out.Proto, out.Header, out.RawHead = w.proto, w.response.Header, w.head
 	return out
 }

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -109,18 +108,6 @@ func (k *call) build() error {
 	return nil
 }
 
-// noteSent keeps the head that has left, without the password of the proxy that it went to.
-func (k *call) noteSent() {
-	if k.out == nil || !k.x.Recorded() {
-		return
-	}
-	head := (*k.out)[:k.head]
-	if k.absolute && k.p.proxy.basic != "" {
-		head = bytes.Replace(head, []byte("Proxy-Authorization: "+k.p.proxy.basic+"\r\n"), nil, 1)
-	}
-	k.x.NoteSent(head)
-}
-
 func (k *call) path() string {
 	if k.absolute {
 		return k.absoluteForm()
@@ -197,7 +184,7 @@ func (c *conn) send(k *call) (*flow.Response, error) {
 	n, err := k.write()
 	k.x.Sent = k.x.Sent || n > 0
 	if n > 0 {
-		k.noteSent()
+		k.noteHead()
 	}
 	if err != nil {
 		return nil, k.fail(k.doing("Sending the request to %s"), err, n == 0)
@@ -205,7 +192,7 @@ func (c *conn) send(k *call) (*flow.Response, error) {
 	h, err := k.read()
 	k.x.Sent = k.x.Sent || !c.unsent
 	if n == 0 && !c.unsent { // it left in the wait for the answer
-		k.noteSent()
+		k.noteHead()
 	}
 	if err != nil {
 		return nil, k.fail(k.doing("Waiting for the answer of %s"), err, c.unsent)

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -86,21 +84,6 @@ func (s *stream) request() *http.Request {
 		s.head = s.printed(host, fields, r.Header.Get("Expect"))
 	}
 	return r.WithContext(httptrace.WithClientTrace(s.ctx, s.trace()))
-}
-
-// printed is the head of the request as HTTP/1 would write it, with what net/http adds.
-func (s *stream) printed(host string, fields flow.Header, expect string) []byte {
-	method := s.k.x.Request.Method
-	h := append(flow.Header{{Name: "Host", Value: host}}, fields...)
-	if n := s.k.length; n > 0 || n == 0 && (method == "POST" || method == "PUT" || method == "PATCH") {
-		h.Add("Content-Length", strconv.FormatInt(n, 10))
-	}
-	if expect != "" {
-		h.Add("Expect", expect)
-	}
-	head := http1.AppendRequest(nil, method, s.k.path(), "HTTP/1.1", h)
-	copy(head[bytes.IndexByte(head, '\r')-len("HTTP/2.0"):], "HTTP/2.0")
-	return head
 }
 
 // trace notes times and passes interim responses on; net/http calls it from goroutines of its own, and
@@ -305,11 +288,7 @@ func (s *stream) respond(answer *http.Response) *flow.Response {
 	s.k.x.Timing.FirstByte = time.Duration(s.first.Load())
 	s.noteSent()
 	fields := listOf(answer.Header)
-	if s.k.x.Recorded() {
-		head := http1.AppendResponse(nil, "HTTP/1.1", answer.StatusCode, "", fields)
-		copy(head, "HTTP/2.0")
-		s.k.x.NoteCame(head)
-	}
+	s.noteCame(answer.StatusCode, fields)
 	r := &flow.Response{
 		Status: answer.StatusCode, Proto: "HTTP/2.0", Header: AnswerFields(fields, answer.StatusCode, "HTTP/2.0"),
 		Body: s, ContentLength: answer.ContentLength,

@@ -69,7 +69,7 @@ export class Traffic {
   readonly #toasts: Toasts;
   readonly #memory: Memory | undefined;
   readonly #stop: () => void;
-  #removing: Promise<void> | null = null; // the list may show it before the answer comes
+  #removing: Promise<boolean> | null = null; // whether it succeeds: the list may show it before the answer comes
   #removed: { token: number; forget: () => void }[] = []; // the newest last, each with what takes its toast away
 
   constructor({ backend, live, toasts, links, memory }: TrafficOptions) {
@@ -243,7 +243,7 @@ export class Traffic {
 
   /** Takes a removal back, the newest without a token: one that is under way, too. */
   async undo(token?: number): Promise<void> {
-    await this.#removing;
+    if ((await this.#removing) === false) return; // what was to be taken back has not happened
     const removal = this.#removed.findLast((one) => token === undefined || one.token === token);
     if (!removal) return;
     this.#removed = this.#removed.filter((one) => one !== removal);
@@ -274,7 +274,7 @@ export class Traffic {
     const next = this.choice.cursor;
     await this.#try(async () => {
       const removing = this.#removeNow(selection);
-      this.#removing = removing.catch(() => undefined); // it is told here
+      this.#removing = removing.then(() => true, () => false);
       await removing.finally(() => (this.#removing = null));
       if (selection.all || selection.seqs.includes(this.detail.seq)) this.detail.close();
       this.choice.clear();
