@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"proxycache/backend/socket"
 )
 
 // halfOpen is how long one direction may be silent after the other ended: a side that closed for
@@ -85,9 +87,7 @@ func rawOf(c io.ReadWriteCloser) net.Conn {
 	case *joined:
 		return c.raw
 	case besides:
-		if tcp := c.Below(); tcp != nil {
-			return tcp
-		}
+		return c.Below()
 	}
 	return nil
 }
@@ -127,16 +127,16 @@ func (w way) run() error {
 // pass leads from socket to socket, without the bytes coming to us (splice(2)); whoever watches them
 // on the ordinary way is told how many they were.
 type pass struct {
-	to, from *net.TCPConn
+	to, from net.Conn
 	ahead    func() int // bytes that come before those in from
 	tell     func(n int64)
 }
 
 // besides is a target whose bytes may pass beside it.
 type besides interface {
-	Socket() *net.TCPConn // nil where they must go through Read and Write
-	Below() *net.TCPConn  // the same below TLS; nil where that is not known
-	Ahead() int           // how many bytes Read gives before those in the socket
+	Socket() net.Conn // nil where they must go through Read and Write
+	Below() net.Conn  // the same below TLS; nil where that is not known
+	Ahead() int       // how many bytes Read gives before those in the socket
 	Sent(n int64)
 	Received(n int64)
 }
@@ -152,22 +152,26 @@ func beside(client, target io.ReadWriteCloser) (out, in pass) {
 }
 
 // possible is asked by who reads.
-func (p pass) possible() bool { return splices && p.to != nil && p.from != nil && p.ahead() == 0 }
+func (p pass) possible() bool { return socket.Splices(p.to, p.from) && p.ahead() == 0 }
 
 func (p pass) run(moved *atomic.Int64) error {
+	pipe, err := socket.NewPipe(p.to, p.from)
+	if err != nil {
+		return err
+	}
+	defer pipe.Close()
 	for {
 		if err := p.from.SetReadDeadline(time.Now().Add(pieceTime)); err != nil {
 			return err
 		}
-		n, err := p.to.ReadFrom(&io.LimitedReader{R: p.from, N: piece})
+		n, err := pipe.Move(piece)
 		moved.Add(n)
 		p.tell(n)
 		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-		case err != nil:
-			return err
-		case n < piece: // the end
+		case err == io.EOF:
 			return nil
+		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+			return err
 		}
 	}
 }

@@ -11,11 +11,12 @@ import (
 	"testing"
 
 	"proxycache/backend/flow"
+	"proxycache/backend/socket"
 )
 
 // socketTarget is a target in the clear that counts what passes beside it.
 type socketTarget struct {
-	*net.TCPConn
+	halfConn
 	ahead          []byte
 	written, read  atomic.Int64
 	sent, received atomic.Int64
@@ -27,22 +28,30 @@ func (s *socketTarget) Read(p []byte) (int, error) {
 		s.ahead = s.ahead[n:]
 		return n, nil
 	}
-	n, err := s.TCPConn.Read(p)
+	n, err := s.halfConn.Read(p)
 	s.read.Add(int64(n))
 	return n, err
 }
 
 func (s *socketTarget) Write(p []byte) (int, error) {
-	n, err := s.TCPConn.Write(p)
+	n, err := s.halfConn.Write(p)
 	s.written.Add(int64(n))
 	return n, err
 }
 
-func (s *socketTarget) Socket() *net.TCPConn { return s.TCPConn }
-func (s *socketTarget) Below() *net.TCPConn  { return s.TCPConn }
-func (s *socketTarget) Ahead() int           { return len(s.ahead) }
-func (s *socketTarget) Sent(n int64)         { s.sent.Add(n) }
-func (s *socketTarget) Received(n int64)     { s.received.Add(n) }
+func (s *socketTarget) Socket() net.Conn { return s.halfConn }
+func (s *socketTarget) Below() net.Conn  { return s.halfConn }
+func (s *socketTarget) Ahead() int       { return len(s.ahead) }
+func (s *socketTarget) Sent(n int64)     { s.sent.Add(n) }
+func (s *socketTarget) Received(n int64) { s.received.Add(n) }
+
+// halfConn is a socket as the pool has it.
+type halfConn interface {
+	net.Conn
+	CloseWrite() error
+}
+
+func ofPool(c net.Conn) halfConn { return socket.Of(c).(halfConn) }
 
 func TestBulkPassesFromSocketToSocket(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -76,7 +85,7 @@ func TestBulkPassesFromSocketToSocket(t *testing.T) {
 			t.Error(err)
 			return text(502, "")
 		}
-		s := &socketTarget{TCPConn: c.(*net.TCPConn), ahead: []byte("ahead")}
+		s := &socketTarget{halfConn: ofPool(c), ahead: []byte("ahead")}
 		target <- s
 		return &flow.Response{Status: 101, Header: flow.Header{{Name: "Upgrade", Value: "bulk"}}, Body: flow.NoBody, Upgraded: s}
 	})

@@ -12,7 +12,6 @@ import (
 
 	"proxycache/backend/flow"
 	"proxycache/backend/http1"
-	"proxycache/backend/socket"
 )
 
 // stage is what a connection is doing, as far as a shutdown must know.
@@ -32,8 +31,7 @@ type client struct {
 	server *Server
 	bound  *bound
 	raw    net.Conn // the TCP connection
-	plain  *socket.Conn
-	conn   net.Conn // what is spoken on: raw, by way of plain, or TLS on top of it
+	conn   net.Conn // what is spoken on: raw, or TLS on top of it
 	in     input
 	out    output
 	reader *http1.Reader
@@ -57,7 +55,7 @@ type client struct {
 }
 
 func newClient(s *Server, b *bound, conn net.Conn) *client {
-	c := &client{server: s, bound: b, raw: conn, plain: socket.Of(conn), conn: conn, scheme: "http"}
+	c := &client{server: s, bound: b, raw: conn, conn: conn, scheme: "http"}
 	c.facts = flow.Conn{Local: conn.LocalAddr().String(), Remote: conn.RemoteAddr().String()}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		c.address = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
@@ -322,9 +320,11 @@ func (j *joined) SetWriteDeadline(t time.Time) error {
 func (j *joined) waiting() int { return len(j.ahead) }
 
 // socket is the TCP connection below, where nothing lies between; else nil.
-func (j *joined) socket() *net.TCPConn {
-	tcp, _ := j.Conn.(*net.TCPConn)
-	return tcp
+func (j *joined) socket() net.Conn {
+	if j.Conn != j.raw {
+		return nil
+	}
+	return j.raw
 }
 
 // CloseWrite ends our side alone.
@@ -337,8 +337,13 @@ func (j *joined) CloseWrite() error {
 
 // abort makes the connection end with a reset: the client cannot take what it got for complete.
 func (c *client) abort() {
-	if tcp, ok := c.raw.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // without it the end is an ordinary one
-	}
+	resetAtEnd(c.raw)
 	c.cut()
+}
+
+// resetAtEnd makes the connection end with a reset; without it the end is an ordinary one.
+func resetAtEnd(conn net.Conn) {
+	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
+		_ = tcp.SetLinger(0) // a connection that has ended needs none
+	}
 }

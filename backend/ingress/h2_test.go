@@ -288,7 +288,7 @@ func TestBrokenTunnelsOverHTTP2(t *testing.T) {
 			targets := make(chan *net.TCPConn, 1)
 			h := open(t, func(x *flow.Exchange) *flow.Response {
 				near, far := tcpPair(t)
-				r := &flow.Response{Status: 200, Body: flow.NoBody, Upgraded: &socketTarget{TCPConn: near.(*net.TCPConn)}}
+				r := &flow.Response{Status: 200, Body: flow.NoBody, Upgraded: &socketTarget{halfConn: ofPool(near)}}
 				if key := x.Request.Header.Get("Sec-WebSocket-Key"); key != "" {
 					r.Status, r.Header = 101, flow.Header{{Name: "Sec-WebSocket-Accept", Value: accepts(key)}}
 				}

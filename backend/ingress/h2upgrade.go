@@ -82,10 +82,9 @@ func (s *stream) upgrade(r *flow.Response) (complete bool) {
 // of its connection is one of the target's, too (RFC 9113 §8.5, RFC 8441 §5). The end of ctx closes the
 // target, hence the order.
 func (s *stream) breakOff(target net.Conn) func() {
-	tcp, ok := target.(*net.TCPConn)
 	return func() {
-		if ok && !s.wasCut.Load() && !s.client.wasCut() {
-			_ = tcp.SetLinger(0) // without it the end is an ordinary one
+		if target != nil && !s.wasCut.Load() && !s.client.wasCut() {
+			resetAtEnd(target)
 		}
 		s.ctx.cancel()
 	}

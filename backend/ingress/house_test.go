@@ -19,7 +19,10 @@ import (
 	"proxycache/backend/flow"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Pollers of sockets are the process's, and stay.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("proxycache/backend/socket.(*poller).run"))
+}
 
 // authority is shared by the tests: making one is slow, and nothing of it changes.
 var authority = sync.OnceValues(func() (*certs.Authority, error) {

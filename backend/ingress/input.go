@@ -74,18 +74,11 @@ func (in *input) Read(p []byte) (int, error) {
 	if err := in.setDeadline(); err != nil {
 		return 0, err
 	}
-	n, err := in.client.read(p)
+	n, err := in.client.conn.Read(p)
 	if n > 0 && in.phase == between && !in.wakes() {
 		return 0, net.ErrClosed
 	}
 	return n, err
-}
-
-func (c *client) read(p []byte) (int, error) {
-	if c.conn == c.raw {
-		return c.plain.Read(p)
-	}
-	return c.conn.Read(p)
 }
 
 // readBy sets the deadline of reads. Any goroutine may call it.
@@ -294,10 +287,16 @@ const (
 	tcpCloseWait = 8
 )
 
+// tcpConn is what package net and package socket have.
+type tcpConn interface {
+	syscall.Conn
+	MultipathTCP() (bool, error)
+}
+
 // awaitEnd waits, without reading, until the other end of conn has ended its side, which is io.EOF, or
 // is gone. Bytes that come meanwhile wake it too, as long as the system has room for them.
 func awaitEnd(conn net.Conn) error {
-	tcp, ok := conn.(*net.TCPConn)
+	tcp, ok := conn.(tcpConn)
 	if !ok || runtime.GOOS != "linux" {
 		return errUnseen
 	}

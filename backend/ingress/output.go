@@ -64,12 +64,9 @@ func (o *output) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	if c.conn != c.raw {
-		return c.conn.Write(p) // in which writeOn follows below TLS
-	}
-	n, err := c.plain.Write(p)
-	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		return o.writeOn(c.plain, p, n)
+	n, err := c.conn.Write(p)
+	if err != nil && c.conn == c.raw && errors.Is(err, os.ErrDeadlineExceeded) { // else writeOn follows below TLS
+		return o.writeOn(c.conn, p, n)
 	}
 	return n, err
 }

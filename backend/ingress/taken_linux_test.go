@@ -17,6 +17,7 @@ import (
 	"proxycache/backend/flow"
 	"proxycache/backend/problem"
 	"proxycache/backend/schema"
+	"proxycache/backend/socket"
 )
 
 // dialSmall connects a client for which the system holds little.
@@ -45,6 +46,7 @@ func smallPair(t *testing.T) (client, near net.Conn) {
 	if near, err = l.Accept(); err != nil {
 		t.Fatal(err)
 	}
+	near = socket.Of(near)
 	t.Cleanup(func() { _ = near.Close() })
 	return client, near
 }
@@ -65,41 +67,43 @@ func TestAHalfThatIsTakenSlowlyIsNotTakenForASilentOne(t *testing.T) {
 		t.Parallel()
 		client, near := smallPair(t)
 		far, target := tcpPair(t)
-		takeSlowly(t, client, target, &joined{Conn: near, raw: near}, &socketTarget{TCPConn: far.(*net.TCPConn)})
+		takeSlowly(t, client, target, &joined{Conn: near, raw: near}, &socketTarget{halfConn: ofPool(far)})
 	})
 	t.Run("by a client inside TLS", func(t *testing.T) {
 		t.Parallel()
 		client, near := smallPair(t)
 		far, target := tcpPair(t)
 		over := tls.Server(near, &tls.Config{Certificates: []tls.Certificate{*leaf}})
-		takeSlowly(t, tls.Client(client, &tls.Config{InsecureSkipVerify: true}), target, &joined{Conn: over, raw: near}, &socketTarget{TCPConn: far.(*net.TCPConn)})
+		takeSlowly(t, tls.Client(client, &tls.Config{InsecureSkipVerify: true}), target, &joined{Conn: over, raw: near}, &socketTarget{halfConn: ofPool(far)})
 	})
 	t.Run("by a target", func(t *testing.T) {
 		t.Parallel()
 		client, near := tcpPair(t)
 		target, far := smallPair(t)
-		takeSlowly(t, target, client, &joined{Conn: near, raw: near}, &socketTarget{TCPConn: far.(*net.TCPConn)})
+		near = socket.Of(near)
+		takeSlowly(t, target, client, &joined{Conn: near, raw: near}, &socketTarget{halfConn: ofPool(far)})
 	})
 	t.Run("by a target inside TLS", func(t *testing.T) {
 		t.Parallel()
 		client, near := tcpPair(t)
 		target, far := smallPair(t)
+		near = socket.Of(near)
 		over := tls.Client(far, &tls.Config{InsecureSkipVerify: true})
-		takeSlowly(t, tls.Server(target, &tls.Config{Certificates: []tls.Certificate{*leaf}}), client, &joined{Conn: near, raw: near}, &secureTarget{over, far.(*net.TCPConn)})
+		takeSlowly(t, tls.Server(target, &tls.Config{Certificates: []tls.Certificate{*leaf}}), client, &joined{Conn: near, raw: near}, &secureTarget{over, far})
 	})
 }
 
 // secureTarget is a target below whose TLS the connection is known.
 type secureTarget struct {
 	*tls.Conn
-	below *net.TCPConn
+	below net.Conn
 }
 
-func (*secureTarget) Socket() *net.TCPConn  { return nil }
-func (s *secureTarget) Below() *net.TCPConn { return s.below }
-func (*secureTarget) Ahead() int            { return 0 }
-func (*secureTarget) Sent(int64)            {}
-func (*secureTarget) Received(int64)        {}
+func (*secureTarget) Socket() net.Conn  { return nil }
+func (s *secureTarget) Below() net.Conn { return s.below }
+func (*secureTarget) Ahead() int        { return 0 }
+func (*secureTarget) Sent(int64)        {}
+func (*secureTarget) Received(int64)    {}
 
 // takeSlowly is the story of one who has said all he will and takes little at a time, then nothing, of what
 // the other has to say without end.

@@ -202,8 +202,8 @@ func watchUpgraded(w *watch, c io.ReadWriteCloser) io.ReadWriteCloser {
 
 // socketed is a connection whose bytes may pass beside Read and Write, from socket to socket.
 type socketed interface {
-	Socket() *net.TCPConn
-	Below() *net.TCPConn
+	Socket() net.Conn
+	Below() net.Conn
 	Ahead() int
 }
 

@@ -4,6 +4,7 @@ package socket
 
 import (
 	"net"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,11 +16,11 @@ const unsentMost = 128 << 10
 // writer sleeps until a third of a buffer of megabytes is empty, and a peer that takes little at a
 // time looks like one that takes nothing.
 func BoundUnsent(conn net.Conn) {
-	tcp, ok := conn.(*net.TCPConn)
+	s, ok := conn.(syscall.Conn)
 	if !ok {
 		return
 	}
-	if raw, err := tcp.SyscallConn(); err == nil {
+	if raw, err := s.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { // a system that cannot does as it did
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentMost)
 		})

@@ -225,7 +225,7 @@ func (k *call) noteConnection(facts flow.Conn) {
 func (k *call) write() (sent int, err error) {
 	k.x.Timing.SendStart = k.x.Since()
 	limit := k.p.settings.responseTimeout()
-	if k.left == 0 && k.c.asks() {
+	if k.left == 0 && k.c.asks() && (k.idempotent() || k.c.quiet()) { // what may be repeated needs no look
 		k.c.request = *k.out
 		if limit > 0 {
 			return 0, k.c.SetReadDeadline(time.Now().Add(limit))

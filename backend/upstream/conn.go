@@ -17,14 +17,14 @@ import (
 // conn is a connection that speaks HTTP/1.1. It belongs to one exchange at a time; only abort may be
 // called by others, and Write by the one who uploads.
 type conn struct {
-	net.Conn          // the socket, or TLS on it
-	socket   net.Conn // below TLS
-	plain    *socket.Conn
-	paced    *paced // the socket, as it is written to
-	held     *held  // below TLS; nil in the clear
-	clear    bool   // there is no TLS: plain is what is read and written
-	site     *site  // where it leads
-	lines    *lines // where it is kept between exchanges
+	net.Conn              // the socket, or TLS on it
+	socket   net.Conn     // below TLS
+	asker    socket.Asker // the socket, where it is spoken on and can be asked; else nil
+	paced    *paced       // the socket, as it is written to
+	held     *held        // below TLS; nil in the clear
+	clear    bool         // there is no TLS: socket is what is read and written
+	site     *site        // where it leads
+	lines    *lines       // where it is kept between exchanges
 	reader   *http1.Reader
 	facts    flow.Conn
 	aborted  func()    // abort, made once
@@ -45,19 +45,15 @@ type conn struct {
 }
 
 func newConn(d *dialled, s *site, l *lines) *conn {
-	c := &conn{Conn: d.conn, socket: d.socket, plain: d.paced.plain, paced: d.paced, held: d.held, clear: d.conn == d.socket, site: s, lines: l, facts: d.facts, counted: true, ip: ipOf(d.socket)}
+	c := &conn{Conn: d.conn, socket: d.socket, paced: d.paced, held: d.held, clear: d.conn == d.socket, site: s, lines: l, facts: d.facts, counted: true, ip: ipOf(d.socket)}
+	if c.clear {
+		c.asker, _ = d.socket.(socket.Asker)
+	}
 	c.answers = l.opened(s)
 	c.reader = http1.NewReader((*hearing)(c), http1.Limits{})
 	c.aborted = c.abort
 	d.paced.patience = l.patience
 	return c
-}
-
-func (c *conn) Read(p []byte) (int, error) {
-	if c.clear {
-		return c.plain.Read(p)
-	}
-	return c.Conn.Read(p)
 }
 
 func (c *conn) Write(p []byte) (int, error) {
@@ -111,7 +107,7 @@ func (h *hearing) Read(p []byte) (n int, err error) {
 	if h.request != nil {
 		n, err = (*conn)(h).ask(p)
 	} else {
-		n, err = (*conn)(h).Read(p)
+		n, err = h.Conn.Read(p)
 	}
 	if h.waiting && n > 0 {
 		h.waiting, h.heard, h.first = false, true, time.Now()
@@ -124,11 +120,11 @@ func (h *hearing) Read(p []byte) (n int, err error) {
 
 // asks tells that a request can be sent by asking. A new connection cannot: its peer may speak first,
 // which is told as what it is.
-func (c *conn) asks() bool { return c.clear && c.facts.Reused && c.plain.Asks() }
+func (c *conn) asks() bool { return c.asker != nil && c.facts.Reused }
 
 // ask sends the request that waits and reads the first bytes of the answer.
 func (c *conn) ask(p []byte) (int, error) {
-	n, rest, sent, err := c.plain.Ask(c.request, p)
+	n, rest, sent, err := c.asker.Ask(c.request, p)
 	c.request, c.sent, c.unsent = nil, sent, sent.IsZero()
 	if n > 0 || err != nil {
 		return n, err
@@ -139,16 +135,16 @@ func (c *conn) ask(p []byte) (int, error) {
 		return 0, err
 	}
 	c.sent = time.Now()
-	return c.plain.Read(p)
+	return c.Conn.Read(p)
 }
 
 // usable tells that an idle connection may be used, as far as that must be known before a request is
-// there: asking looks by itself.
-func (c *conn) usable() bool { return c.clear && c.plain.Asks() || c.quiet() }
+// there: who asks was told what has come on it before.
+func (c *conn) usable() bool { return c.asker != nil || c.quiet() }
 
 // quiet tells that an idle connection may be used: it is open, and nothing came that nobody asked
 // for. Such bytes would be taken for the answer to the next request.
-func (c *conn) quiet() bool { return len(c.reader.Buffered()) == 0 && c.plain.Quiet() }
+func (c *conn) quiet() bool { return len(c.reader.Buffered()) == 0 && socket.Quiet(c.socket) }
 
 // spent tells that nothing was read beyond the response. TLS may have read more than it gave, of which
 // its socket knows nothing; what is still in the socket is for quiet to find.
@@ -196,16 +192,15 @@ func (u *upgraded) Read(p []byte) (int, error) {
 }
 
 // Socket is the TCP connection below, where nothing lies between; else nil.
-func (u *upgraded) Socket() *net.TCPConn {
-	tcp, _ := u.Conn.(*net.TCPConn)
-	return tcp
+func (u *upgraded) Socket() net.Conn {
+	if u.Conn != u.socket {
+		return nil
+	}
+	return u.socket
 }
 
-// Below is the TCP connection below TLS, too; nil where there is none.
-func (u *upgraded) Below() *net.TCPConn {
-	tcp, _ := u.socket.(*net.TCPConn)
-	return tcp
-}
+// Below is the TCP connection below TLS, too.
+func (u *upgraded) Below() net.Conn { return u.socket }
 
 // Ahead is how many bytes Read gives before those in the socket. It is for who reads to ask.
 func (u *upgraded) Ahead() int { return len(u.ahead) }

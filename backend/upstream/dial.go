@@ -95,6 +95,7 @@ func (p *Pool) reach(ctx context.Context, x *flow.Exchange, t *target) (*dialled
 }
 
 func newDialled(conn net.Conn) *dialled {
+	conn = socket.Of(conn)
 	socket.BoundUnsent(conn)
 	return &dialled{conn: conn, socket: conn, paced: newPaced(conn), facts: flow.Conn{Local: conn.LocalAddr().String(), Remote: conn.RemoteAddr().String()}}
 }

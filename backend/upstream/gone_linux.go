@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"net"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,11 +15,11 @@ const goneAfter = time.Minute
 // without. The keep-alive that every dialled connection has, each 15 seconds, asks only while nothing is
 // on its way: what is, the system would send again for a quarter of an hour.
 func noticeGone(conn net.Conn) {
-	tcp, ok := conn.(*net.TCPConn)
+	s, ok := conn.(syscall.Conn)
 	if !ok {
 		return
 	}
-	if raw, err := tcp.SyscallConn(); err == nil {
+	if raw, err := s.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { // a system that cannot does as it did
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(goneAfter.Milliseconds()))
 		})

@@ -1,8 +1,8 @@
 package upstream
 
 import (
-	"net"
 	"net/http"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,7 +16,7 @@ func TestAPeerThatHasGoneIsNoticedBeforeAPing(t *testing.T) {
 	}
 	p := openTo(t, "h2c://"+serveH2C(t, func(http.ResponseWriter, *http.Request) {}))
 	_ = get(t, p, "/")
-	raw, err := p.balance.all()[0].site.shared[0].held.Conn.(*net.TCPConn).SyscallConn()
+	raw, err := p.balance.all()[0].site.shared[0].held.Conn.(syscall.Conn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,10 @@ import (
 	"proxycache/backend/schema"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Pollers of sockets are the process's, and stay.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("proxycache/backend/socket.(*poller).run"))
+}
 
 // patience is how long a test waits for what must happen.
 const patience = 10 * time.Second

@@ -6,8 +6,6 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
-
-	"proxycache/backend/socket"
 )
 
 const (
@@ -27,7 +25,6 @@ var errStalled = errors.New("the target takes nothing")
 // go on with a write that has met a deadline.
 type paced struct {
 	net.Conn
-	plain    *socket.Conn
 	patience time.Duration // with a peer that takes nothing; 0 for any
 	looking  bool          // there is a deadline
 	heard    atomic.Int64  // grows while the peer says something: it is busy with the exchange
@@ -41,7 +38,7 @@ const (
 	awaited        // somebody waits for more of it
 )
 
-func newPaced(c net.Conn) *paced { return &paced{Conn: c, plain: socket.Of(c)} }
+func newPaced(c net.Conn) *paced { return &paced{Conn: c} }
 
 func (c *paced) Write(p []byte) (int, error) {
 	if c.patience > 0 && !c.looking {
@@ -49,7 +46,7 @@ func (c *paced) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n, err := c.plain.Write(p)
+	n, err := c.Conn.Write(p)
 	if err != nil && c.looking && errors.Is(err, os.ErrDeadlineExceeded) {
 		return c.writeOn(p, n)
 	}
@@ -69,7 +66,7 @@ func (c *paced) writeOn(p []byte, n int) (int, error) {
 		if err := c.lookLater(); err != nil {
 			return n, err
 		}
-		m, err := c.plain.Write(p[n:])
+		m, err := c.Conn.Write(p[n:])
 		n += m
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err

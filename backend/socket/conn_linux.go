@@ -1,0 +1,292 @@
+package socket
+
+import (
+	"io"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// conn is a socket that a poller tells of.
+type conn struct {
+	fd            int
+	uses          atomic.Int64 // calls that are being made; with closed in it, no new one may begin
+	in, out       side
+	ended         atomic.Bool // the poller has told of the peer's end, or of an error
+	local, remote net.Addr
+	number        uint32 // tells it from others that had its descriptor before
+
+	// dry belongs to who reads: nothing was left when it read last. What comes later is told by in.news.
+	dry bool
+}
+
+const closed = 1 << 32
+
+// take takes a socket's descriptor from package net. Where that is not possible, for want of descriptors
+// above all, c stays what it is.
+func take(c net.Conn) net.Conn {
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		return c
+	}
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return c
+	}
+	fd := -1
+	// Another number for the same socket: the poller of package net forgets it with the first one.
+	if err := raw.Control(func(first uintptr) { fd, err = unix.FcntlInt(first, unix.F_DUPFD_CLOEXEC, 0) }); err != nil || fd < 0 {
+		return c
+	}
+	s := &conn{fd: fd, local: c.LocalAddr(), remote: c.RemoteAddr()}
+	s.in.news, s.out.news = make(chan struct{}, 1), make(chan struct{}, 1)
+	if !watch(s) {
+		_ = syscall.Close(fd)
+		return c
+	}
+	_ = c.Close() // of the first number alone
+	return s
+}
+
+// use begins a call; false when the connection was closed.
+func (c *conn) use() bool {
+	for {
+		n := c.uses.Load()
+		if n&closed != 0 {
+			return false
+		}
+		if c.uses.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// done ends what use has begun. The last one closes the descriptor: nobody may meet another connection
+// by its number.
+func (c *conn) done() {
+	if c.uses.Add(-1) == closed {
+		forget(c)
+		_ = syscall.Close(c.fd) // what it says of that helps nobody
+	}
+}
+
+// Close ends running and later reads and writes with net.ErrClosed.
+func (c *conn) Close() error {
+	for {
+		n := c.uses.Load()
+		if n&closed != 0 {
+			return net.ErrClosed
+		}
+		if c.uses.CompareAndSwap(n, n+1|closed) {
+			break
+		}
+	}
+	c.in.close()
+	c.out.close()
+	c.done()
+	return nil
+}
+
+// wait waits until something may have changed on a side.
+func (c *conn) wait(s *side) error {
+	<-s.news
+	if c.uses.Load()&closed != 0 {
+		s.tell() // whoever else may wait
+		return net.ErrClosed
+	}
+	return s.inTime()
+}
+
+// Read reads once what is there, and waits for something. The end is io.EOF.
+func (c *conn) Read(p []byte) (int, error) {
+	if err := c.in.inTime(); err != nil || len(p) == 0 {
+		return 0, err
+	}
+	for {
+		if !c.dry || c.ended.Load() {
+			if n, err := c.receive(p); err != syscall.EAGAIN {
+				return n, err
+			}
+		}
+		if err := c.wait(&c.in); err != nil {
+			return 0, err
+		}
+		c.dry = false
+	}
+}
+
+// receive reads what is there. Less than there was room for is all of it (see epoll(7)).
+func (c *conn) receive(p []byte) (int, error) {
+	if !c.use() {
+		return 0, net.ErrClosed
+	}
+	n, err := receive(c.fd, p)
+	c.done()
+	c.dry = err == nil && n < len(p)
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// Write writes all of p, or returns why not.
+func (c *conn) Write(p []byte) (int, error) {
+	if err := c.out.inTime(); err != nil {
+		return 0, err
+	}
+	written := 0
+	for written < len(p) {
+		n, err := c.send(p[written:])
+		written += n
+		if err == syscall.EAGAIN {
+			err = c.wait(&c.out)
+		}
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+func (c *conn) send(p []byte) (int, error) {
+	if !c.use() {
+		return 0, net.ErrClosed
+	}
+	n, err := send(c.fd, p)
+	c.done()
+	return n, err
+}
+
+// Ask sends and waits without asking the socket before what the poller has told already.
+func (c *conn) Ask(request, p []byte) (n int, rest []byte, sent time.Time, err error) {
+	if err := c.in.inTime(); err != nil {
+		return 0, request, time.Time{}, err
+	}
+	if !c.silent() {
+		if _, err := c.receive(p); err != syscall.EAGAIN {
+			return 0, request, time.Time{}, io.EOF
+		}
+		c.dry = true
+	}
+	switch n, err = c.send(request); {
+	case n > 0:
+		sent, rest = time.Now(), request[n:]
+	case err != syscall.EAGAIN:
+		return 0, request, time.Time{}, err
+	default:
+		return 0, request, time.Time{}, nil
+	}
+	if len(rest) > 0 {
+		return 0, rest, sent, nil
+	}
+	n, err = c.Read(p)
+	return n, nil, sent, err
+}
+
+// silent tells that nothing has come since the last read that left nothing, as far as the poller has told.
+func (c *conn) silent() bool { return c.dry && !c.ended.Load() && len(c.in.news) == 0 }
+
+// quiet tells that the connection is open and nothing waits to be read.
+func (c *conn) quiet() bool {
+	if !c.use() {
+		return false
+	}
+	defer c.done()
+	var b [1]byte
+	_, _, err := syscall.Recvfrom(c.fd, b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return err == syscall.EAGAIN
+}
+
+// CloseWrite ends our side; what the peer still sends can be read.
+func (c *conn) CloseWrite() error {
+	return c.control(func(fd int) error { return syscall.Shutdown(fd, syscall.SHUT_WR) })
+}
+
+// SetLinger says what becomes of what was not sent yet at the end, as that of net.TCPConn.
+func (c *conn) SetLinger(seconds int) error {
+	l := syscall.Linger{Linger: int32(seconds)}
+	if seconds >= 0 {
+		l.Onoff = 1
+	}
+	return c.control(func(fd int) error { return syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &l) })
+}
+
+// mptcpInfo is what only a connection with several paths tells of itself.
+const mptcpInfo = 1
+
+// MultipathTCP tells that the connection has several paths now (RFC 8684), as that of net.TCPConn.
+func (c *conn) MultipathTCP() (bool, error) {
+	several := false
+	err := c.control(func(fd int) error {
+		_, err := unix.GetsockoptInt(fd, unix.SOL_MPTCP, mptcpInfo)
+		several = err == nil
+		return nil
+	})
+	return several, err
+}
+
+func (c *conn) control(f func(fd int) error) error {
+	if !c.use() {
+		return net.ErrClosed
+	}
+	defer c.done()
+	return f(c.fd)
+}
+
+func (c *conn) LocalAddr() net.Addr  { return c.local }
+func (c *conn) RemoteAddr() net.Addr { return c.remote }
+
+func (c *conn) SetDeadline(t time.Time) error {
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(t)
+}
+
+func (c *conn) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.in, t) }
+
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.out, t) }
+
+func (c *conn) setDeadline(s *side, t time.Time) error {
+	if !c.use() {
+		return net.ErrClosed
+	}
+	defer c.done()
+	s.setDeadline(t)
+	return nil
+}
+
+// SyscallConn is the socket itself, for what nobody else asks of it.
+func (c *conn) SyscallConn() (syscall.RawConn, error) { return (*raw)(c), nil }
+
+type raw conn
+
+func (r *raw) Control(f func(fd uintptr)) error {
+	return (*conn)(r).control(func(fd int) error {
+		f(uintptr(fd))
+		return nil
+	})
+}
+
+// Read calls f, which need not read, each time when there may be something to read, until it is done.
+func (r *raw) Read(f func(fd uintptr) (done bool)) error {
+	r.dry = false
+	return r.until(&r.in, f)
+}
+
+// Write calls f each time when something may be written, until it is done.
+func (r *raw) Write(f func(fd uintptr) (done bool)) error { return r.until(&r.out, f) }
+
+func (r *raw) until(s *side, f func(fd uintptr) (done bool)) error {
+	for err := s.inTime(); err == nil; err = (*conn)(r).wait(s) {
+		done := false
+		if err := r.Control(func(fd uintptr) { done = f(fd) }); err != nil || done {
+			return err
+		}
+	}
+	return s.inTime()
+}

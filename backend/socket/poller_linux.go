@@ -1,0 +1,157 @@
+package socket
+
+import (
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// poller hears from the system what becomes of sockets, and wakes who waits for them. It sleeps in the
+// runtime's own poller, for which it is one file among others: no thread waits for it.
+//
+// There is one, so that what happened first is told first: whoever was woken by a request knows of all that
+// came on other connections before it. Many processors need not be waited for: to tell of an event takes less
+// than a microsecond.
+type poller struct {
+	epoll  int
+	raw    syscall.RawConn
+	events [256]syscall.EpollEvent
+}
+
+// thePoller is opened with the first socket; nil where the system has none to give.
+var thePoller = sync.OnceValue(func() *poller {
+	p, err := openPoller()
+	if err != nil {
+		return nil
+	}
+	go p.run()
+	return p
+})
+
+func openPoller() (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	_ = unix.SetNonblock(fd, true) // by this the runtime sees that it can wait for it
+	file := os.NewFile(uintptr(fd), "epoll")
+	raw, err := file.SyscallConn()
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return &poller{epoll: fd, raw: raw}, nil
+}
+
+func (p *poller) run() {
+	// One wait that never ends: what the runtime has been told between two looks is forgotten only where a wait begins.
+	_ = p.raw.Read(func(fd uintptr) (done bool) {
+		for p.listen(fd) == len(p.events) {
+		}
+		return false
+	})
+}
+
+// listen passes on what there is to hear, and is how much that was.
+func (p *poller) listen(fd uintptr) int {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&p.events)), uintptr(len(p.events)), 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	for i := range p.events[:n] {
+		told(&p.events[i])
+	}
+	// Who was woken goes first: to look again before they have done something is to look in vain.
+	runtime.Gosched()
+	return int(n)
+}
+
+const (
+	readable = syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	writable = syscall.EPOLLOUT | syscall.EPOLLHUP | syscall.EPOLLERR
+	ending   = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+)
+
+// told passes an event on. It may be one of a descriptor's last owner.
+func told(e *syscall.EpollEvent) {
+	c := watched.at(int(e.Fd))
+	if c == nil || c.number != uint32(e.Pad) {
+		return
+	}
+	if e.Events&ending != 0 {
+		c.ended.Store(true)
+	}
+	if e.Events&readable != 0 {
+		c.in.tell()
+	}
+	if e.Events&writable != 0 {
+		c.out.tell()
+	}
+}
+
+var numbers atomic.Uint32
+
+// watch has the poller tell of c from now on; false where it cannot.
+func watch(c *conn) bool {
+	p := thePoller()
+	if p == nil {
+		return false
+	}
+	c.number = numbers.Add(1)
+	watched.put(c.fd, c)
+	// Each change is told once, so that nothing need be said when it was heard.
+	e := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | unix.EPOLLET, Fd: int32(c.fd), Pad: int32(c.number)}
+	if err := syscall.EpollCtl(p.epoll, syscall.EPOLL_CTL_ADD, c.fd, &e); err != nil {
+		watched.put(c.fd, nil)
+		return false
+	}
+	return true
+}
+
+// forget is called before the descriptor is closed, with which the system forgets it.
+func forget(c *conn) { watched.put(c.fd, nil) }
+
+// table finds connections by their descriptors, which are small numbers. Reading it takes no lock.
+type table struct {
+	growing sync.Mutex
+	rows    atomic.Pointer[[]*row]
+}
+
+type row [512]atomic.Pointer[conn]
+
+var watched table
+
+func (t *table) at(fd int) *conn {
+	rows := t.rows.Load()
+	if rows == nil || fd/len(row{}) >= len(*rows) {
+		return nil
+	}
+	return (*rows)[fd/len(row{})][fd%len(row{})].Load()
+}
+
+func (t *table) put(fd int, c *conn) {
+	rows := t.rows.Load()
+	if rows == nil || fd/len(row{}) >= len(*rows) {
+		rows = t.grow(fd/len(row{}) + 1)
+	}
+	(*rows)[fd/len(row{})][fd%len(row{})].Store(c)
+}
+
+func (t *table) grow(to int) *[]*row {
+	t.growing.Lock()
+	defer t.growing.Unlock()
+	var rows []*row
+	if had := t.rows.Load(); had != nil {
+		rows = append(rows, *had...)
+	}
+	for len(rows) < to {
+		rows = append(rows, new(row))
+	}
+	t.rows.Store(&rows)
+	return &rows
+}

@@ -1,0 +1,83 @@
+package socket
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// side is one direction of a connection: who moves bytes in it waits here.
+type side struct {
+	news chan struct{} // holds one when something may have changed since somebody looked
+	late atomic.Bool   // the deadline has passed
+
+	mu    sync.Mutex
+	until time.Time // the deadline; zero for none
+	timer *time.Timer
+}
+
+// tell wakes who waits, or spares the next one its wait.
+func (s *side) tell() {
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
+}
+
+// setDeadline bounds running and later waits by t; zero is no bound.
+func (s *side) setDeadline(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until = t
+	var left time.Duration
+	if !t.IsZero() {
+		left = time.Until(t)
+	}
+	passed := left < 0 || left == 0 && !t.IsZero()
+	s.late.Store(passed)
+	switch {
+	case passed:
+		s.stop()
+		s.tell()
+	case t.IsZero():
+		s.stop()
+	case s.timer == nil:
+		s.timer = time.AfterFunc(left, s.ring)
+	default:
+		s.timer.Reset(left)
+	}
+}
+
+// ring may come for a deadline that has moved meanwhile: then it rings again.
+func (s *side) ring() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.until.IsZero() && time.Until(s.until) <= 0 {
+		s.late.Store(true)
+		s.tell()
+	}
+}
+
+// stop is called under the lock.
+func (s *side) stop() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// close ends the deadline with the connection.
+func (s *side) close() {
+	s.mu.Lock()
+	s.stop()
+	s.mu.Unlock()
+	s.tell()
+}
+
+// inTime is os.ErrDeadlineExceeded once the deadline has passed.
+func (s *side) inTime() error {
+	if s.late.Load() {
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
