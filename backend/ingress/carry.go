@@ -118,7 +118,10 @@ func (w way) run() error {
 		return err
 	}
 	if w.beside.possible() {
-		return w.beside.run(w.moved)
+		if pipe, err := socket.NewPipe(w.beside.to, w.beside.from); err == nil { // else descriptors are short
+			defer pipe.Close()
+			return w.beside.run(pipe, w.moved)
+		}
 	}
 	_, err := io.Copy(to, w.from)
 	return err
@@ -154,12 +157,7 @@ func beside(client, target io.ReadWriteCloser) (out, in pass) {
 // possible is asked by who reads.
 func (p pass) possible() bool { return socket.Splices(p.to, p.from) && p.ahead() == 0 }
 
-func (p pass) run(moved *atomic.Int64) error {
-	pipe, err := socket.NewPipe(p.to, p.from)
-	if err != nil {
-		return err
-	}
-	defer pipe.Close()
+func (p pass) run(pipe *socket.Pipe, moved *atomic.Int64) error {
 	for {
 		if err := p.from.SetReadDeadline(time.Now().Add(pieceTime)); err != nil {
 			return err

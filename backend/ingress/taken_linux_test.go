@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"io"
 	"math/rand/v2"
@@ -201,4 +202,36 @@ func TestAnAnswerThatIsTakenSlowlyArrives(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where no pipe can be opened, bulk goes on as before.
+func TestBulkPassesWithoutDescriptors(t *testing.T) {
+	client, near := tcpPair(t)
+	target, far := tcpPair(t)
+	a, b := ofPool(near), ofPool(far)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		carry(&joined{Conn: a, raw: a}, &socketTarget{halfConn: b})
+	}()
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	few := was
+	few.Cur = 3
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was) }()
+	sent := randomBytes(4 * bulk)
+	go func() {
+		_, _ = client.Write(sent)
+		_ = client.(*net.TCPConn).CloseWrite()
+	}()
+	if got, err := io.ReadAll(target); !bytes.Equal(got, sent) || err != nil {
+		t.Errorf("%d of %d bytes came, %v", len(got), len(sent), err)
+	}
+	_ = target.Close()
+	<-over
 }

@@ -3,6 +3,7 @@ package socket
 import (
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -15,12 +16,15 @@ type conn struct {
 	fd            int
 	uses          atomic.Int64 // calls that are being made; with closed in it, no new one may begin
 	in, out       side
-	ended         atomic.Bool // the poller has told of the peer's end, or of an error
+	unsure        atomic.Bool // what less than was asked for leaves is not known; see receive
 	local, remote net.Addr
+	poller        *poller
 	number        uint32 // tells it from others that had its descriptor before
 
-	// dry belongs to who reads: nothing was left when it read last. What comes later is told by in.news.
-	dry bool
+	// These belong to who reads. dry says that nothing was left when it read last, which was when the poller
+	// had begun to listen for the heard-th time: what has come since is told by in.news.
+	dry   bool
+	heard uint64
 }
 
 const closed = 1 << 32
@@ -33,8 +37,9 @@ func take(c net.Conn) net.Conn {
 	default:
 		return c
 	}
+	p := thePoller()
 	raw, err := c.(syscall.Conn).SyscallConn()
-	if err != nil {
+	if err != nil || p == nil {
 		return c
 	}
 	fd := -1
@@ -44,7 +49,10 @@ func take(c net.Conn) net.Conn {
 	}
 	s := &conn{fd: fd, local: c.LocalAddr(), remote: c.RemoteAddr()}
 	s.in.news, s.out.news = make(chan struct{}, 1), make(chan struct{}, 1)
-	if !watch(s) {
+	if _, ok := c.(*net.UnixConn); ok {
+		s.unsure.Store(true) // a read ends at what was sent with a right, too
+	}
+	if p.watch(s) != nil {
 		_ = syscall.Close(fd)
 		return c
 	}
@@ -69,7 +77,7 @@ func (c *conn) use() bool {
 // by its number.
 func (c *conn) done() {
 	if c.uses.Add(-1) == closed {
-		forget(c)
+		c.poller.forget(c)
 		_ = syscall.Close(c.fd) // what it says of that helps nobody
 	}
 }
@@ -94,39 +102,53 @@ func (c *conn) Close() error {
 // wait waits until something may have changed on a side.
 func (c *conn) wait(s *side) error {
 	<-s.news
-	if c.uses.Load()&closed != 0 {
+	err := c.may(s)
+	if err == net.ErrClosed {
 		s.tell() // whoever else may wait
-		return net.ErrClosed
 	}
-	return s.inTime()
+	return err
+}
+
+// may is why nothing may be done on a side any more, or yet.
+func (c *conn) may(s *side) error {
+	switch {
+	case c.uses.Load()&closed != 0:
+		return net.ErrClosed
+	case s.late.Load():
+		return os.ErrDeadlineExceeded
+	}
+	return nil
 }
 
 // Read reads once what is there, and waits for something. The end is io.EOF.
 func (c *conn) Read(p []byte) (int, error) {
-	if err := c.in.inTime(); err != nil || len(p) == 0 {
+	if err := c.may(&c.in); err != nil || len(p) == 0 {
 		return 0, err
 	}
 	for {
-		if !c.dry || c.ended.Load() {
+		if !c.dry || c.unsure.Load() {
 			if n, err := c.receive(p); err != syscall.EAGAIN {
 				return n, err
 			}
 		}
-		if err := c.wait(&c.in); err != nil {
+		err := c.wait(&c.in)
+		c.dry = false // also where a deadline came first: the news may have been of bytes
+		if err != nil {
 			return 0, err
 		}
-		c.dry = false
 	}
 }
 
-// receive reads what is there. Less than there was room for is all of it (see epoll(7)).
+// receive reads what is there. Less than there was room for is all of it (see epoll(7)), unless urgent bytes
+// stand behind it. The peer's end may have been told together with the bytes, and is to be read then.
 func (c *conn) receive(p []byte) (int, error) {
 	if !c.use() {
 		return 0, net.ErrClosed
 	}
+	heard := c.poller.listens.Load()
 	n, err := receive(c.fd, p)
 	c.done()
-	c.dry = err == nil && n < len(p)
+	c.dry, c.heard = err == nil && n < len(p) || err == syscall.EAGAIN, heard
 	if n == 0 && err == nil {
 		err = io.EOF
 	}
@@ -135,7 +157,7 @@ func (c *conn) receive(p []byte) (int, error) {
 
 // Write writes all of p, or returns why not.
 func (c *conn) Write(p []byte) (int, error) {
-	if err := c.out.inTime(); err != nil {
+	if err := c.may(&c.out); err != nil {
 		return 0, err
 	}
 	written := 0
@@ -161,16 +183,15 @@ func (c *conn) send(p []byte) (int, error) {
 	return n, err
 }
 
-// Ask sends and waits without asking the socket before what the poller has told already.
+// Ask sends, and waits for the answer. It asks the socket before only for what the poller has not told.
 func (c *conn) Ask(request, p []byte) (n int, rest []byte, sent time.Time, err error) {
-	if err := c.in.inTime(); err != nil {
+	if err := c.may(&c.in); err != nil {
 		return 0, request, time.Time{}, err
 	}
-	if !c.silent() {
+	if !c.Silent() {
 		if _, err := c.receive(p); err != syscall.EAGAIN {
 			return 0, request, time.Time{}, io.EOF
 		}
-		c.dry = true
 	}
 	switch n, err = c.send(request); {
 	case n > 0:
@@ -187,8 +208,11 @@ func (c *conn) Ask(request, p []byte) (n int, rest []byte, sent time.Time, err e
 	return n, nil, sent, err
 }
 
-// silent tells that nothing has come since the last read that left nothing, as far as the poller has told.
-func (c *conn) silent() bool { return c.dry && !c.ended.Load() && len(c.in.news) == 0 }
+// Silent tells of nothing only what had come before the poller listened last. By then it had listened to
+// whatever woke who asks.
+func (c *conn) Silent() bool {
+	return c.dry && c.poller.told.Load() > c.heard && !c.unsure.Load() && len(c.in.news) == 0
+}
 
 // quiet tells that the connection is open and nothing waits to be read.
 func (c *conn) quiet() bool {
@@ -282,11 +306,12 @@ func (r *raw) Read(f func(fd uintptr) (done bool)) error {
 func (r *raw) Write(f func(fd uintptr) (done bool)) error { return r.until(&r.out, f) }
 
 func (r *raw) until(s *side, f func(fd uintptr) (done bool)) error {
-	for err := s.inTime(); err == nil; err = (*conn)(r).wait(s) {
+	err := (*conn)(r).may(s)
+	for ; err == nil; err = (*conn)(r).wait(s) {
 		done := false
 		if err := r.Control(func(fd uintptr) { done = f(fd) }); err != nil || done {
 			return err
 		}
 	}
-	return s.inTime()
+	return err
 }

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ours is both ends of one connection, both taken over.
@@ -353,11 +355,16 @@ func TestAnAskedOneThatSpeaksUnasked(t *testing.T) {
 	if n, _, _, err := near.Ask([]byte("one"), p); string(p[:n]) != "answer" || err != nil {
 		t.Fatalf("heard %q, %v", p[:n], err)
 	}
-	if !near.silent() {
-		t.Error("nothing has come since the answer")
+	if near.Silent() {
+		t.Error("nobody has listened since the answer")
+	}
+	other, _ := ours(t) // of which there is something to tell
+	defer other.Close()
+	for !near.Silent() {
+		runtime.Gosched()
 	}
 	_, _ = near.Write([]byte("go"))
-	for near.silent() { // until the poller has told
+	for len(near.in.news) == 0 {
 		runtime.Gosched()
 	}
 	n, rest, sent, err := near.Ask([]byte("two"), p)
@@ -471,4 +478,85 @@ func TestTheTableFindsWhatItWasGiven(t *testing.T) {
 			t.Errorf("%d was not forgotten", fd)
 		}
 	}
+}
+
+// A wait takes the news that wakes it: where its deadline has passed as well, the bytes are for the next read.
+func TestNewsOutliveADeadline(t *testing.T) {
+	near, far := ours(t)
+	p := make([]byte, 8)
+	_, _ = far.Write([]byte("a"))
+	if n, err := near.Read(p); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	waited := make(chan error)
+	go func() {
+		_, err := near.Read(p)
+		waited <- err
+	}()
+	time.Sleep(5 * time.Millisecond) // else it ends at once, and takes nothing
+	near.in.late.Store(true)
+	_, _ = far.Write([]byte("b"))
+	if err := <-waited; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
+	}
+	_ = near.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if n, err := near.Read(p); string(p[:n]) != "b" || err != nil {
+		t.Errorf("read %q, %v", p[:n], err)
+	}
+}
+
+// A read ends before urgent bytes, with others behind them that nothing tells of again.
+func TestUrgentBytesHideNone(t *testing.T) {
+	near, far := ours(t)
+	option := func(cork int) {
+		if err := unix.SetsockoptInt(far.fd, unix.IPPROTO_TCP, unix.TCP_CORK, cork); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = near.SetReadDeadline(time.Now().Add(10 * time.Second))
+	p := make([]byte, 64)
+	for range 50 {
+		option(1)
+		_ = unix.Send(far.fd, []byte("abc"), 0)
+		_ = unix.Send(far.fd, []byte("X"), unix.MSG_OOB)
+		_ = unix.Send(far.fd, []byte("def"), 0)
+		option(0)
+		if n, err := io.ReadFull(near, p[:6]); string(p[:n]) != "abcdef" {
+			t.Fatalf("heard %q, %v", p[:n], err)
+		}
+	}
+}
+
+func TestCloseIsTheReasonThatIsTold(t *testing.T) {
+	t.Run("of a deadline that has passed too", func(t *testing.T) {
+		near, _ := ours(t)
+		_ = near.SetDeadline(time.Unix(1, 0))
+		_ = near.Close()
+		if _, err := near.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("reading says %v", err)
+		}
+		if _, err := near.Write(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("writing says %v", err)
+		}
+	})
+	t.Run("of the socket itself", func(t *testing.T) {
+		near, _ := ours(t)
+		time.AfterFunc(5*time.Millisecond, func() { _ = near.Close() })
+		if err := (*raw)(near).Read(func(uintptr) bool { return false }); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("waiting says %v", err)
+		}
+	})
+	t.Run("of a splice", func(t *testing.T) {
+		_, from := ours(t)
+		to, _ := ours(t)
+		pipe, err := NewPipe(to, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pipe.Close()
+		time.AfterFunc(5*time.Millisecond, func() { _ = from.Close() })
+		if _, err := pipe.Move(1); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("moving says %v", err)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,9 +19,14 @@ import (
 // came on other connections before it. Many processors need not be waited for: to tell of an event takes less
 // than a microsecond.
 type poller struct {
-	epoll  int
-	raw    syscall.RawConn
-	events [256]syscall.EpollEvent
+	epoll   int
+	raw     syscall.RawConn
+	events  [256]syscall.EpollEvent
+	conns   table
+	numbers atomic.Uint32 // of conns, one after another
+
+	listens atomic.Uint64 // how often it has begun to listen
+	told    atomic.Uint64 // the last of these times of which it has passed all on
 }
 
 // thePoller is opened with the first socket; nil where the system has none to give.
@@ -40,6 +46,10 @@ func openPoller() (*poller, error) {
 	}
 	_ = unix.SetNonblock(fd, true) // by this the runtime sees that it can wait for it
 	file := os.NewFile(uintptr(fd), "epoll")
+	if err := file.SetReadDeadline(time.Time{}); err != nil { // where the runtime cannot wait for it
+		_ = file.Close()
+		return nil, err
+	}
 	raw, err := file.SyscallConn()
 	if err != nil {
 		_ = file.Close()
@@ -59,32 +69,35 @@ func (p *poller) run() {
 
 // listen passes on what there is to hear, and is how much that was.
 func (p *poller) listen(fd uintptr) int {
+	round := p.listens.Add(1)
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&p.events)), uintptr(len(p.events)), 0, 0, 0)
 	if errno != 0 {
 		return 0
 	}
 	for i := range p.events[:n] {
-		told(&p.events[i])
+		p.tell(&p.events[i])
 	}
+	p.told.Store(round)
 	// Who was woken goes first: to look again before they have done something is to look in vain.
 	runtime.Gosched()
 	return int(n)
 }
 
 const (
-	readable = syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	readable = syscall.EPOLLIN | unsure
 	writable = syscall.EPOLLOUT | syscall.EPOLLHUP | syscall.EPOLLERR
-	ending   = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	// unsure are an end and urgent bytes: there may be more to read than a short read says.
+	unsure = syscall.EPOLLPRI | syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
 )
 
-// told passes an event on. It may be one of a descriptor's last owner.
-func told(e *syscall.EpollEvent) {
-	c := watched.at(int(e.Fd))
+// tell passes an event on. It may be one of a descriptor's last owner.
+func (p *poller) tell(e *syscall.EpollEvent) {
+	c := p.conns.at(int(e.Fd))
 	if c == nil || c.number != uint32(e.Pad) {
 		return
 	}
-	if e.Events&ending != 0 {
-		c.ended.Store(true)
+	if e.Events&unsure != 0 {
+		c.unsure.Store(true)
 	}
 	if e.Events&readable != 0 {
 		c.in.tell()
@@ -94,27 +107,21 @@ func told(e *syscall.EpollEvent) {
 	}
 }
 
-var numbers atomic.Uint32
-
-// watch has the poller tell of c from now on; false where it cannot.
-func watch(c *conn) bool {
-	p := thePoller()
-	if p == nil {
-		return false
-	}
-	c.number = numbers.Add(1)
-	watched.put(c.fd, c)
+// watch has p tell of c from now on.
+func (p *poller) watch(c *conn) error {
+	c.poller, c.number = p, p.numbers.Add(1)
+	p.conns.put(c.fd, c)
 	// Each change is told once, so that nothing need be said when it was heard.
-	e := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | unix.EPOLLET, Fd: int32(c.fd), Pad: int32(c.number)}
-	if err := syscall.EpollCtl(p.epoll, syscall.EPOLL_CTL_ADD, c.fd, &e); err != nil {
-		watched.put(c.fd, nil)
-		return false
+	e := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLPRI | syscall.EPOLLRDHUP | unix.EPOLLET, Fd: int32(c.fd), Pad: int32(c.number)}
+	err := syscall.EpollCtl(p.epoll, syscall.EPOLL_CTL_ADD, c.fd, &e)
+	if err != nil {
+		p.forget(c)
 	}
-	return true
+	return err
 }
 
 // forget is called before the descriptor is closed, with which the system forgets it.
-func forget(c *conn) { watched.put(c.fd, nil) }
+func (p *poller) forget(c *conn) { p.conns.put(c.fd, nil) }
 
 // table finds connections by their descriptors, which are small numbers. Reading it takes no lock.
 type table struct {
@@ -123,8 +130,6 @@ type table struct {
 }
 
 type row [512]atomic.Pointer[conn]
-
-var watched table
 
 func (t *table) at(fd int) *conn {
 	rows := t.rows.Load()

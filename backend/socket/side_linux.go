@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,9 +11,10 @@ type side struct {
 	news chan struct{} // holds one when something may have changed since somebody looked
 	late atomic.Bool   // the deadline has passed
 
-	mu    sync.Mutex
-	until time.Time // the deadline; zero for none
-	timer *time.Timer
+	mu     sync.Mutex
+	until  time.Time // the deadline; zero for none
+	timer  *time.Timer
+	closed bool
 }
 
 // tell wakes who waits, or spares the next one its wait.
@@ -29,12 +29,12 @@ func (s *side) tell() {
 func (s *side) setDeadline(t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.until = t
-	var left time.Duration
-	if !t.IsZero() {
-		left = time.Until(t)
+	if s.closed {
+		return
 	}
-	passed := left < 0 || left == 0 && !t.IsZero()
+	s.until = t
+	left := time.Until(t)
+	passed := !t.IsZero() && left <= 0
 	s.late.Store(passed)
 	switch {
 	case passed:
@@ -49,14 +49,19 @@ func (s *side) setDeadline(t time.Time) {
 	}
 }
 
-// ring may come for a deadline that has moved meanwhile: then it rings again.
+// ring may come for a deadline that has moved meanwhile, and before one whose clock was set back.
 func (s *side) ring() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.until.IsZero() && time.Until(s.until) <= 0 {
-		s.late.Store(true)
-		s.tell()
+	if s.until.IsZero() || s.closed {
+		return
 	}
+	if left := time.Until(s.until); left > 0 {
+		s.timer.Reset(left)
+		return
+	}
+	s.late.Store(true)
+	s.tell()
 }
 
 // stop is called under the lock.
@@ -69,15 +74,8 @@ func (s *side) stop() {
 // close ends the deadline with the connection.
 func (s *side) close() {
 	s.mu.Lock()
+	s.closed = true
 	s.stop()
 	s.mu.Unlock()
 	s.tell()
-}
-
-// inTime is os.ErrDeadlineExceeded once the deadline has passed.
-func (s *side) inTime() error {
-	if s.late.Load() {
-		return os.ErrDeadlineExceeded
-	}
-	return nil
 }

@@ -63,23 +63,25 @@ func (l *lines) pop(s *site) *conn {
 		return nil
 	}
 	s.reused++
-	return l.popLast(s)
+	return l.popAt(s, s.latest())
 }
 
-// popLast is called under the lock.
-func (l *lines) popLast(s *site) *conn {
+// latest is the idle connection that was used last, or one that was used little earlier and of which is known
+// that nothing has come since: many are given back between two words of the poller. It is called under the lock.
+func (s *site) latest() int {
 	last := len(s.idle) - 1
-	c := s.idle[last]
-	s.idle[last] = nil
-	s.idle = s.idle[:last]
-	l.total--
-	return c
+	for i := last; i >= max(0, last-16); i-- {
+		if a := s.idle[i].asker; a == nil || a.Silent() {
+			return i
+		}
+	}
+	return last
 }
 
-// popFirst is called under the lock.
-func (l *lines) popFirst(s *site) *conn {
-	c := s.idle[0]
-	s.idle = slices.Delete(s.idle, 0, 1)
+// popAt is called under the lock.
+func (l *lines) popAt(s *site, i int) *conn {
+	c := s.idle[i]
+	s.idle = slices.Delete(s.idle, i, i+1)
 	l.total--
 	return c
 }
@@ -109,7 +111,7 @@ func (l *lines) keep(c *conn) (surplus *conn) {
 	case l.perOrigin == 0:
 		return c
 	case len(s.idle) >= l.perOrigin:
-		surplus = l.popFirst(s)
+		surplus = l.popAt(s, 0)
 	case l.total >= maxIdleTotal:
 		surplus = l.oldest()
 	}
@@ -127,7 +129,7 @@ func (l *lines) oldest() *conn {
 			oldest = s
 		}
 	}
-	return l.popFirst(oldest)
+	return l.popAt(oldest, 0)
 }
 
 // sweepLater is called under the lock.
@@ -156,7 +158,7 @@ func (l *lines) expired() (conns []*conn, unused []*shared) {
 	left := false
 	for _, s := range l.sites {
 		for len(s.idle) > 0 && !s.idle[0].since.After(limit) {
-			conns = append(conns, l.popFirst(s))
+			conns = append(conns, l.popAt(s, 0))
 		}
 		unused = append(unused, s.drop(func(h *shared) bool { return h.dead() || h.idleSince(limit) })...)
 		left = left || len(s.idle) > 0 || len(s.shared) > 0

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"proxycache/backend/flow"
 	"proxycache/backend/problem"
@@ -519,5 +520,20 @@ func TestAddressesInTheSpellingsOfOldSystems(t *testing.T) {
 		if ok != (want != "") || ok && ip.String() != want {
 			t.Errorf("%q is %v, %v; want %q", text, ip, ok, want)
 		}
+	}
+}
+
+func TestAProxyThatRefusesIsNotKeptOpen(t *testing.T) {
+	closed := make(chan bool, 1)
+	proxy := serve(t, func(p *peer) {
+		p.head()
+		p.say("HTTP/1.1 403 Not here\r\nContent-Length: 0\r\n\r\n")
+		_ = p.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_, err := io.ReadAll(p.in)
+		closed <- err == nil
+	})
+	refused(t, open(t, through(t, "http://"+proxy, "https://app.test"), Options{Resolver: named{}}), ask(t, "GET", "/"), problem.Refused)
+	if !<-closed {
+		t.Error("its connection stays open")
 	}
 }

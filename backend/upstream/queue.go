@@ -117,7 +117,7 @@ func (l *lines) enter(s *site, n need) entry {
 		s.open++
 		return entry{}
 	case !n.fresh && len(s.idle) > 0:
-		return entry{conn: l.popLast(s)}
+		return entry{conn: l.popAt(s, s.latest())}
 	case len(s.waiting) >= l.queue:
 		return entry{full: true}
 	}
@@ -131,7 +131,7 @@ func (l *lines) enter(s *site, n need) entry {
 // under the lock.
 func (l *lines) standing(s *site, n need) func() {
 	if n.fresh && len(s.idle) > 0 {
-		return l.popFirst(s).end
+		return l.popAt(s, 0).end
 	}
 	for _, h := range s.shared {
 		if n.http1 && h.conn.InFlight() == 0 {

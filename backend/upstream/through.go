@@ -39,7 +39,7 @@ func (p *Pool) reachThrough(ctx context.Context, x *flow.Exchange, t *target) (*
 	}
 	d := newDialled(socket)
 	if err := p.passProxy(ctx, x, t, via, d); err != nil {
-		_ = socket.Close()
+		_ = d.socket.Close()
 		return nil, err
 	}
 	return d, nil
