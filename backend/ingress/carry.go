@@ -117,11 +117,9 @@ func (w way) run() error {
 	case err != nil:
 		return err
 	}
-	if w.beside.possible() {
-		if pipe, err := socket.NewPipe(w.beside.to, w.beside.from); err == nil { // else descriptors are short
-			defer pipe.Close()
-			return w.beside.run(pipe, w.moved)
-		}
+	if pipe, err := w.beside.pipe(); err == nil {
+		defer pipe.Close()
+		return w.beside.run(pipe, w.moved)
 	}
 	_, err := io.Copy(to, w.from)
 	return err
@@ -154,8 +152,13 @@ func beside(client, target io.ReadWriteCloser) (out, in pass) {
 	return pass{b, a, c.waiting, t.Sent}, pass{a, b, t.Ahead, t.Received}
 }
 
-// possible is asked by who reads.
-func (p pass) possible() bool { return socket.Splices(p.to, p.from) && p.ahead() == 0 }
+// pipe is opened by who reads; where that is not possible, or descriptors are short, the bytes come to us.
+func (p pass) pipe() (*socket.Pipe, error) {
+	if p.ahead == nil || p.ahead() > 0 {
+		return nil, errors.ErrUnsupported
+	}
+	return socket.NewPipe(p.to, p.from)
+}
 
 func (p pass) run(pipe *socket.Pipe, moved *atomic.Int64) error {
 	for {

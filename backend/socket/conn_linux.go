@@ -214,17 +214,6 @@ func (c *conn) Silent() bool {
 	return c.dry && c.poller.told.Load() > c.heard && !c.unsure.Load() && len(c.in.news) == 0
 }
 
-// quiet tells that the connection is open and nothing waits to be read.
-func (c *conn) quiet() bool {
-	if !c.use() {
-		return false
-	}
-	defer c.done()
-	var b [1]byte
-	_, _, err := syscall.Recvfrom(c.fd, b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	return err == syscall.EAGAIN
-}
-
 // CloseWrite ends our side; what the peer still sends can be read.
 func (c *conn) CloseWrite() error {
 	return c.control(func(fd int) error { return syscall.Shutdown(fd, syscall.SHUT_WR) })

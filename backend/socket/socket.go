@@ -9,6 +9,7 @@ package socket
 
 import (
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -28,4 +29,20 @@ type Asker interface {
 	// Silent tells that Ask sends at once: the poller has listened since the last read, and nothing has come.
 	// Else Ask asks the socket before. While somebody reads it may not be called.
 	Silent() bool
+}
+
+// Quiet asks a socket, and tells that it is open and nothing waits to be read; on Windows, that nothing waits
+// to be read. Of what is no socket it is said always.
+func Quiet(c net.Conn) bool {
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return false
+	}
+	quiet := false
+	err = raw.Control(func(fd uintptr) { quiet = nothingWaits(fd) })
+	return err == nil && quiet
 }

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"errors"
 	"io"
 	"net"
 	"syscall"
@@ -18,20 +19,19 @@ type Pipe struct {
 	holds    int // bytes that have not come out
 }
 
-// Splices tells that NewPipe is possible between two connections.
-func Splices(to, from net.Conn) bool {
-	_, a := to.(*conn)
-	_, b := from.(*conn)
-	return a && b
-}
-
-// NewPipe leads from one connection of Of to another. It is to be closed; it closes neither of them.
+// NewPipe leads from one connection to another, which Of has taken over; else the error is ErrUnsupported. It
+// is to be closed; it closes neither of them.
 func NewPipe(to, from net.Conn) (*Pipe, error) {
+	a, sinks := to.(*conn)
+	b, gives := from.(*conn)
+	if !sinks || !gives {
+		return nil, errors.ErrUnsupported
+	}
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil, err
 	}
-	return &Pipe{to: to.(*conn), from: from.(*conn), in: ends[1], out: ends[0]}, nil
+	return &Pipe{to: a, from: b, in: ends[1], out: ends[0]}, nil
 }
 
 // Close loses what has not come out.

@@ -9,9 +9,6 @@ import (
 
 func take(c net.Conn) net.Conn { return c }
 
-// Splices tells that Splice is possible.
-func Splices(to, from net.Conn) bool { return false }
-
 // A Pipe is what bytes go through from socket to socket in the system.
 type Pipe struct{}
 

@@ -66,11 +66,14 @@ func (l *lines) pop(s *site) *conn {
 	return l.popAt(s, s.latest())
 }
 
+// lately is how many of the connections that were used last are looked at.
+const lately = 16
+
 // latest is the idle connection that was used last, or one that was used little earlier and of which is known
 // that nothing has come since: many are given back between two words of the poller. It is called under the lock.
 func (s *site) latest() int {
 	last := len(s.idle) - 1
-	for i := last; i >= max(0, last-16); i-- {
+	for i := last; i >= max(0, last-lately); i-- {
 		if a := s.idle[i].asker; a == nil || a.Silent() {
 			return i
 		}
