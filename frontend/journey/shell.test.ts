@@ -29,6 +29,7 @@ describe('from everywhere', () => {
     await palette.getByRole('combobox').fill('comb');
     await page.keyboard.press('Enter');
     await page.getByRole('main', { name: 'Comb' }).waitFor();
+    await palette.waitFor({ state: 'hidden' }); // while it goes, the keys are its own
 
     await page.keyboard.press('Control+k');
     await palette.getByRole('option', { name: /Go to route demo/ }).click();
