@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -37,9 +38,15 @@ func take(c net.Conn) net.Conn {
 	default:
 		return c
 	}
-	p := thePoller()
+	if p := thePoller(); p != nil {
+		return p.take(c)
+	}
+	return c
+}
+
+func (p *poller) take(c net.Conn) net.Conn {
 	raw, err := c.(syscall.Conn).SyscallConn()
-	if err != nil || p == nil {
+	if err != nil {
 		return c
 	}
 	fd := -1
@@ -48,7 +55,9 @@ func take(c net.Conn) net.Conn {
 		return c
 	}
 	s := &conn{fd: fd, local: c.LocalAddr(), remote: c.RemoteAddr()}
-	s.in.news, s.out.news = make(chan struct{}, 1), make(chan struct{}, 1)
+	s.in.open(fd)
+	s.out.open(fd)
+	s.out.job.sends, s.out.job.reply = true, &s.in.job
 	if _, ok := c.(*net.UnixConn); ok {
 		s.unsure.Store(true) // a read ends at what was sent with a right, too
 	}
@@ -131,12 +140,47 @@ func (c *conn) Read(p []byte) (int, error) {
 				return n, err
 			}
 		}
+		if n, err, ok := c.lend(p); ok {
+			if err == syscall.EAGAIN {
+				continue
+			}
+			return n, err
+		}
 		err := c.wait(&c.in)
 		c.dry = false // also where a deadline came first: the news may have been of bytes
 		if err != nil {
 			return 0, err
 		}
 	}
+}
+
+// lend has the poller read into p when something comes. It is not ok where nobody does, or something else has
+// happened.
+func (c *conn) lend(p []byte) (n int, err error, ok bool) {
+	j := &c.in.job
+	if c.poller.rings == nil || !j.begin(p) {
+		return 0, nil, false
+	}
+	if !c.use() {
+		j.end()
+		return 0, nil, false
+	}
+	j.state.Store(lent)
+	if len(c.in.news) == 0 || !j.state.CompareAndSwap(lent, back) { // else nobody may tell of it again
+		<-j.made
+	}
+	defer c.done()
+	return c.lentRead()
+}
+
+// lentRead ends a read that was lent.
+func (c *conn) lentRead() (n int, err error, ok bool) {
+	j := &c.in.job
+	asked, heard := len(j.p), j.heard
+	if n, err, ok = j.end(); ok {
+		n, err = c.heardOf(n, err, asked, heard)
+	}
+	return n, err, ok
 }
 
 // receive reads what is there. Less than there was room for is all of it (see epoll(7)), unless urgent bytes
@@ -148,7 +192,12 @@ func (c *conn) receive(p []byte) (int, error) {
 	heard := c.poller.listens.Load()
 	n, err := receive(c.fd, p)
 	c.done()
-	c.dry, c.heard = err == nil && n < len(p) || err == syscall.EAGAIN, heard
+	return c.heardOf(n, err, len(p), heard)
+}
+
+// heardOf notes what a read says of what is left.
+func (c *conn) heardOf(n int, err error, asked int, heard uint64) (int, error) {
+	c.dry, c.heard = err == nil && n < asked || err == syscall.EAGAIN, heard
 	if n == 0 && err == nil {
 		err = io.EOF
 	}
@@ -178,8 +227,18 @@ func (c *conn) send(p []byte) (int, error) {
 	if !c.use() {
 		return 0, net.ErrClosed
 	}
-	n, err := send(c.fd, p)
-	c.done()
+	defer c.done()
+	j := &c.out.job
+	if !c.poller.desk.open.Load() || !j.begin(p) {
+		return send(c.fd, p)
+	}
+	j.state.Store(taken)
+	if !c.poller.desk.leave(j) {
+		j.end()
+		return send(c.fd, p)
+	}
+	<-j.made
+	n, err, _ := j.end()
 	return n, err
 }
 
@@ -188,7 +247,10 @@ func (c *conn) Ask(request, p []byte) (n int, rest []byte, sent time.Time, err e
 	if err := c.may(&c.in); err != nil {
 		return 0, request, time.Time{}, err
 	}
-	if !c.Silent() {
+	if a, ok := c.askAtDesk(request, p); ok {
+		return a.n, a.rest, a.sent, a.err
+	}
+	if !c.silent() {
 		if _, err := c.receive(p); err != syscall.EAGAIN {
 			return 0, request, time.Time{}, io.EOF
 		}
@@ -208,11 +270,72 @@ func (c *conn) Ask(request, p []byte) (n int, rest []byte, sent time.Time, err e
 	return n, nil, sent, err
 }
 
-// Silent tells of nothing only what had come before the poller listened last. By then it had listened to
-// whatever woke who asks.
-func (c *conn) Silent() bool {
-	return c.dry && c.poller.told.Load() > c.heard && !c.unsure.Load() && len(c.in.news) == 0
+// asked is what came of a request that was left at the poller's desk.
+type asked struct {
+	n    int
+	rest []byte
+	sent time.Time
+	err  error
 }
+
+// errSpoken says that a request was not sent, because its peer had spoken before.
+var errSpoken = errors.New("socket: the peer has spoken unasked")
+
+// askAtDesk has the poller send the request, right after it has listened, and read the answer. It is not ok
+// where nothing was sent and nothing is known.
+func (c *conn) askAtDesk(request, p []byte) (a asked, ok bool) {
+	in, out := &c.in.job, &c.out.job
+	if !c.poller.desk.open.Load() || !c.calm() || !in.begin(p) {
+		return a, false
+	}
+	if !out.begin(request) {
+		in.end()
+		return a, false
+	}
+	if !c.use() {
+		out.end()
+		in.end()
+		return a, false
+	}
+	defer c.done()
+	out.state.Store(quietly)
+	in.state.Store(lent)
+	if len(c.in.news) == 0 && c.poller.desk.leave(out) {
+		<-in.made
+		if out.state.CompareAndSwap(quietly, taken) { // it is at the desk still
+			<-out.made
+		}
+	} else if !in.state.CompareAndSwap(lent, back) {
+		<-in.made // and nothing was sent
+	}
+	sent := out.at
+	w, failed, left := out.end()
+	n, err, answered := c.lentRead()
+	switch {
+	case !left && !answered:
+		return a, false
+	case !left || failed == errSpoken:
+		return asked{rest: request, err: io.EOF}, true
+	case failed == syscall.EAGAIN:
+		return asked{rest: request}, true
+	case failed != nil:
+		return asked{rest: request, err: failed}, true
+	case w < len(request):
+		return asked{rest: request[w:], sent: sent}, true
+	case !answered || err == syscall.EAGAIN:
+		n, err = c.Read(p)
+	}
+	return asked{n: n, sent: sent, err: err}, true
+}
+
+func (c *conn) Silent() bool { return c.silent() || c.poller.desk.open.Load() && c.calm() }
+
+// silent tells of nothing only what had come before the poller listened last. By then it had listened to
+// whatever woke who asks.
+func (c *conn) silent() bool { return c.poller.told.Load() > c.heard && c.calm() }
+
+// calm tells that nothing was left by the last read, and the poller has told of nothing since.
+func (c *conn) calm() bool { return c.dry && !c.unsure.Load() && len(c.in.news) == 0 }
 
 // CloseWrite ends our side; what the peer still sends can be read.
 func (c *conn) CloseWrite() error {

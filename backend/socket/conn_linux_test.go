@@ -490,7 +490,7 @@ func TestTheTableFindsWhatItWasGiven(t *testing.T) {
 // A wait takes the news that wakes it: where its deadline has passed as well, the bytes are for the next read.
 func TestNewsOutliveADeadline(t *testing.T) {
 	near, far := ours(t)
-	p := make([]byte, 8)
+	p := make([]byte, longest+1) // more than the poller reads itself
 	_, _ = far.Write([]byte("a"))
 	if n, err := near.Read(p); n != 1 || err != nil {
 		t.Fatal(n, err)

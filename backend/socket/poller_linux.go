@@ -3,6 +3,7 @@ package socket
 import (
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,13 +18,19 @@ import (
 //
 // There is one, so that what happened first is told first: whoever was woken by a request knows of all that
 // came on other connections before it. Many processors need not be waited for: to tell of an event takes less
-// than a microsecond.
+// than a microsecond. Small reads and writes it makes for those who wait, many at once; where there are too
+// many, on other processors, too.
 type poller struct {
 	epoll   int
 	raw     syscall.RawConn
 	events  [256]syscall.EpollEvent
 	conns   table
 	numbers atomic.Uint32 // of conns, one after another
+
+	rings chan *ring // at rest; nil where the system has none
+	desk  desk
+	jobs  []*job // of this round
+	woken int    // in this round, who has no job
 
 	listens atomic.Uint64 // how often it has begun to listen
 	told    atomic.Uint64 // the last of these times of which it has passed all on
@@ -55,32 +62,126 @@ func openPoller() (*poller, error) {
 		_ = file.Close()
 		return nil, err
 	}
-	return &poller{epoll: fd, raw: raw}, nil
+	p := &poller{epoll: fd, raw: raw}
+	if r := openRing(); r != nil {
+		p.rings = make(chan *ring, runtime.GOMAXPROCS(0))
+		p.rings <- r
+	}
+	return p, nil
 }
 
 func (p *poller) run() {
 	// One wait that never ends: what the runtime has been told between two looks is forgotten only where a wait begins.
 	_ = p.raw.Read(func(fd uintptr) (done bool) {
-		for p.listen(fd) == len(p.events) {
+		for round := 1; p.listen(fd, round < inARow); round++ {
 		}
 		return false
 	})
 }
 
-// listen passes on what there is to hear, and is how much that was.
-func (p *poller) listen(fd uintptr) int {
+// inARow is how many rounds are made, at most, before the runtime looks for what it waits for itself: new connections.
+const inARow = 8
+
+// listen passes on what there is to hear, and makes jobs. It is to be called again at once where it is true; it
+// may ask for that where there is much to do and more is true.
+func (p *poller) listen(fd uintptr, more bool) (again bool) {
+	p.jobs, p.woken = p.desk.clear(p.jobs[:0]), 0
+	writes := len(p.jobs)
+	for _, j := range p.jobs {
+		j.listed = true
+	}
 	round := p.listens.Add(1)
+	for n := len(p.events); n == len(p.events); {
+		n = p.hear(fd)
+		for i := range p.events[:n] {
+			p.tell(&p.events[i])
+		}
+	}
+	p.told.Store(round)
+	p.unlist(writes)
+	woken := p.woken + len(p.jobs)
+	again = more && woken > 1 && p.rings != nil
+	p.desk.open.Store(again)
+	p.makeAll()
+	if woken > 0 {
+		// Who was woken goes first: to look again before they have done something is to look in vain.
+		runtime.Gosched()
+	}
+	return again
+}
+
+// hear is how much there is to hear; it does not wait for more.
+func (p *poller) hear(fd uintptr) int {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&p.events)), uintptr(len(p.events)), 0, 0, 0)
 	if errno != 0 {
 		return 0
 	}
-	for i := range p.events[:n] {
-		p.tell(&p.events[i])
-	}
-	p.told.Store(round)
-	// Who was woken goes first: to look again before they have done something is to look in vain.
-	runtime.Gosched()
 	return int(n)
+}
+
+// unlist takes the writes, which are the first jobs, from the list on which their peers may spoil them; it leaves
+// out those that were spoilt.
+func (p *poller) unlist(writes int) {
+	for i := writes - 1; i >= 0; i-- {
+		j := p.jobs[i]
+		j.listed = false
+		if j.spoken {
+			j.spoken = false
+			j.n, j.err = 0, errSpoken
+			j.tell()
+			p.jobs = slices.Delete(p.jobs, i, i+1)
+		}
+	}
+}
+
+// makeAll makes the round's jobs. What is beyond a ringful is made by whatever processor is free.
+func (p *poller) makeAll() {
+	for len(p.jobs) > ringful {
+		at := len(p.jobs) - ringful
+		go p.make(slices.Clone(p.jobs[at:]))
+		clear(p.jobs[at:])
+		p.jobs = p.jobs[:at]
+	}
+	p.make(p.jobs)
+	clear(p.jobs)
+}
+
+// make makes at most a ringful of jobs, and wakes who waits for them.
+func (p *poller) make(jobs []*job) {
+	heard := p.listens.Load()
+	if len(jobs) > 1 {
+		p.makeTogether(jobs)
+	} else {
+		for _, j := range jobs {
+			j.make()
+		}
+	}
+	now := time.Now()
+	for _, j := range jobs {
+		j.heard, j.at = heard, now
+		j.tell()
+	}
+}
+
+func (p *poller) makeTogether(jobs []*job) {
+	var r *ring
+	select {
+	case r = <-p.rings:
+	default:
+		r = openRing()
+	}
+	if r == nil {
+		for _, j := range jobs {
+			j.make()
+		}
+		return
+	}
+	r.make(jobs)
+	select {
+	case p.rings <- r:
+	default:
+		r.close()
+	}
 }
 
 const (
@@ -100,11 +201,22 @@ func (p *poller) tell(e *syscall.EpollEvent) {
 		c.unsure.Store(true)
 	}
 	if e.Events&readable != 0 {
-		c.in.tell()
+		p.tellReader(c)
 	}
 	if e.Events&writable != 0 {
 		c.out.tell()
 	}
+}
+
+func (p *poller) tellReader(c *conn) {
+	if out := &c.out.job; out.listed && out.state.Load() == quietly {
+		out.spoken = true
+	} else if c.in.job.take() {
+		p.jobs = append(p.jobs, &c.in.job)
+		return
+	}
+	p.woken++
+	c.in.tell()
 }
 
 // watch has p tell of c from now on.

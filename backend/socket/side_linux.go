@@ -10,11 +10,16 @@ import (
 type side struct {
 	news chan struct{} // holds one when something may have changed since somebody looked
 	late atomic.Bool   // the deadline has passed
+	job  job           // what the poller moves in it
 
 	mu     sync.Mutex
 	until  time.Time // the deadline; zero for none
 	timer  *time.Timer
 	closed bool
+}
+
+func (s *side) open(fd int) {
+	s.news, s.job.made, s.job.fd = make(chan struct{}, 1), make(chan struct{}, 1), fd
 }
 
 // tell wakes who waits, or spares the next one its wait.
@@ -23,6 +28,7 @@ func (s *side) tell() {
 	case s.news <- struct{}{}:
 	default:
 	}
+	s.job.giveBack()
 }
 
 // setDeadline bounds running and later waits by t; zero is no bound.

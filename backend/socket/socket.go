@@ -26,8 +26,8 @@ func Of(c net.Conn) net.Conn { return take(c) }
 // what is left, and n and err are zero.
 type Asker interface {
 	Ask(request, p []byte) (n int, rest []byte, sent time.Time, err error)
-	// Silent tells that Ask sends at once: the poller has listened since the last read, and nothing has come.
-	// Else Ask asks the socket before. While somebody reads it may not be called.
+	// Silent tells that Ask need not ask the socket before it sends: nothing has come since the last read, and the
+	// poller has listened since, or will before the request is sent. While somebody reads it may not be called.
 	Silent() bool
 }
 

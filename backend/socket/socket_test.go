@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -14,20 +15,32 @@ import (
 // pair is both ends of one connection, the near one taken over.
 func pair(t testing.TB) (near, far net.Conn) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	c, far := ends(t)
+	near = Of(c)
+	t.Cleanup(func() { _, _ = near.Close(), far.Close() })
+	return near, far
+}
+
+// ends is both ends of one connection, as package net has them.
+func ends(t testing.TB) (near, far net.Conn) { return connected(t, "tcp", "127.0.0.1:0") }
+
+func unixEnds(t testing.TB) (near, far net.Conn) {
+	return connected(t, "unix", filepath.Join(t.TempDir(), "s"))
+}
+
+func connected(t testing.TB, network, address string) (near, far net.Conn) {
+	t.Helper()
+	l, err := net.Listen(network, address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
+	if near, err = net.Dial(network, l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
 	if far, err = l.Accept(); err != nil {
 		t.Fatal(err)
 	}
-	near = Of(c)
-	t.Cleanup(func() { _, _ = near.Close(), far.Close() })
 	return near, far
 }
 
