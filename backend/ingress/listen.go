@@ -206,7 +206,7 @@ func pause(done <-chan struct{}, d time.Duration) bool {
 // take serves a connection that has its place.
 func (s *Server) take(b *bound, conn net.Conn) {
 	s.gate.accepted.Add(1)
-	conn = socket.Of(conn)
+	conn = socket.Accepted(conn)
 	socket.BoundUnsent(conn)
 	c := newClient(s, b, conn)
 	s.mu.Lock()

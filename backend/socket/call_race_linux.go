@@ -31,8 +31,9 @@ func openRing() *ring { return &ring{} }
 
 func (*ring) close() {}
 
-func (*ring) make(jobs []*job) {
+func (*ring) make(jobs []*job) (good bool) {
 	for _, j := range jobs {
 		j.make()
 	}
+	return true
 }

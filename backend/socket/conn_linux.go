@@ -18,6 +18,8 @@ type conn struct {
 	uses          atomic.Int64 // calls that are being made; with closed in it, no new one may begin
 	in, out       side
 	unsure        atomic.Bool // what less than was asked for leaves is not known; see receive
+	urgent        atomic.Bool // urgent bytes came; see receive
+	shares        bool        // its writes are made together with those of others
 	local, remote net.Addr
 	poller        *poller
 	number        uint32 // tells it from others that had its descriptor before
@@ -67,6 +69,14 @@ func (p *poller) take(c net.Conn) net.Conn {
 	}
 	_ = c.Close() // of the first number alone
 	return s
+}
+
+// share has writes of a connection that was taken made together with those of others.
+func share(c net.Conn) net.Conn {
+	if s, ok := c.(*conn); ok {
+		s.shares = true
+	}
+	return c
 }
 
 // use begins a call; false when the connection was closed.
@@ -158,7 +168,7 @@ func (c *conn) Read(p []byte) (int, error) {
 // happened.
 func (c *conn) lend(p []byte) (n int, err error, ok bool) {
 	j := &c.in.job
-	if c.poller.rings == nil || !j.begin(p) {
+	if !c.poller.makes() || !j.begin(p) {
 		return 0, nil, false
 	}
 	if !c.use() {
@@ -184,15 +194,25 @@ func (c *conn) lentRead() (n int, err error, ok bool) {
 }
 
 // receive reads what is there. Less than there was room for is all of it (see epoll(7)), unless urgent bytes
-// stand behind it. The peer's end may have been told together with the bytes, and is to be read then.
+// stand behind it. The peer's end may have been told together with the bytes, and is to be read then. Before
+// urgent bytes the system has nothing to read while a signal is pending, though there is; it is asked again.
 func (c *conn) receive(p []byte) (int, error) {
 	if !c.use() {
 		return 0, net.ErrClosed
 	}
-	heard := c.poller.listens.Load()
-	n, err := receive(c.fd, p)
-	c.done()
-	return c.heardOf(n, err, len(p), heard)
+	defer c.done()
+	for {
+		n, err := receive(c.fd, p)
+		if err != syscall.EAGAIN || !c.urgent.Load() || !readableNow(c.fd) {
+			return c.heardOf(n, err, len(p), c.poller.listens.Load())
+		}
+	}
+}
+
+func readableNow(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 && fds[0].Revents&unix.POLLIN != 0
 }
 
 // heardOf notes what a read says of what is left.
@@ -228,18 +248,16 @@ func (c *conn) send(p []byte) (int, error) {
 		return 0, net.ErrClosed
 	}
 	defer c.done()
-	j := &c.out.job
-	if !c.poller.desk.open.Load() || !j.begin(p) {
-		return send(c.fd, p)
+	if j := &c.out.job; c.shares && c.poller.desk.open.Load() && j.begin(p) {
+		j.state.Store(taken)
+		if c.poller.desk.leave(j) {
+			<-j.made
+		}
+		if n, err, ok := j.end(); ok {
+			return n, err
+		}
 	}
-	j.state.Store(taken)
-	if !c.poller.desk.leave(j) {
-		j.end()
-		return send(c.fd, p)
-	}
-	<-j.made
-	n, err, _ := j.end()
-	return n, err
+	return send(c.fd, p)
 }
 
 // Ask sends, and waits for the answer. It asks the socket before only for what the poller has not told.
@@ -298,6 +316,7 @@ func (c *conn) askAtDesk(request, p []byte) (a asked, ok bool) {
 		return a, false
 	}
 	defer c.done()
+	out.asks = true
 	out.state.Store(quietly)
 	in.state.Store(lent)
 	if len(c.in.news) == 0 && c.poller.desk.leave(out) {

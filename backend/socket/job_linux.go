@@ -22,7 +22,9 @@ type job struct {
 	heard uint64    // how often the poller had begun to listen before it was made
 	at    time.Time // when it was made
 
-	listed, spoken bool // the poller's: it is on its list, and the peer has spoken before it was made
+	asks   bool // a write: it is sent only to a peer that has not spoken
+	listed bool // the poller's: it is one of those that are sent next
+	spoken bool // the poller's: the peer has spoken meanwhile
 }
 
 // States of a job.
@@ -54,7 +56,7 @@ func (j *job) end() (n int, err error, ok bool) {
 	if ok = j.state.Load() == made; ok {
 		n, err = j.n, j.err
 	}
-	j.p, j.n, j.err = nil, 0, nil
+	j.p, j.n, j.err, j.asks = nil, 0, nil, false
 	j.state.Store(free)
 	return n, err, ok
 }
@@ -87,6 +89,16 @@ func (j *job) tell() {
 	}
 }
 
+// unlist ends the time in which what its peer says keeps a question from being sent, and tells that it did.
+func (j *job) unlist() (spoken bool) {
+	spoken, j.listed, j.spoken = j.spoken, false, false
+	if spoken {
+		j.n, j.err = 0, errSpoken
+		j.tell()
+	}
+	return spoken
+}
+
 // result is what the system says of a job made in a ring.
 func (j *job) result(r int32) {
 	switch {
@@ -95,7 +107,12 @@ func (j *job) result(r int32) {
 	case r == -int32(syscall.EAGAIN):
 		j.n, j.err = 0, syscall.EAGAIN // an error value made once
 	default:
-		j.n, j.err = 0, syscall.Errno(-r)
+		switch e := syscall.Errno(-r); e {
+		case syscall.EINTR, syscall.EINVAL, syscall.ECANCELED, syscall.EOPNOTSUPP: // of the ring, not of the socket
+			j.make()
+		default:
+			j.n, j.err = 0, e
+		}
 	}
 }
 
@@ -117,13 +134,19 @@ func (d *desk) leave(j *job) bool {
 	return true
 }
 
-// clear closes the desk, and adds what was left there to jobs.
-func (d *desk) clear(jobs []*job) []*job {
+// clear closes the desk, and adds what was left there to jobs and, where it asks, to questions.
+func (d *desk) clear(questions, jobs []*job) (q, rest []*job) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.open.Store(false)
-	jobs = append(jobs, d.jobs...)
+	for _, j := range d.jobs {
+		if j.asks {
+			questions = append(questions, j)
+		} else {
+			jobs = append(jobs, j)
+		}
+	}
 	clear(d.jobs)
 	d.jobs = d.jobs[:0]
-	return jobs
+	return questions, jobs
 }

@@ -7,12 +7,15 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // still is a poller that hears and does nothing but when a test has it listen.
@@ -198,6 +201,7 @@ func TestWritesAreLeftWhileTheDeskIsOpen(t *testing.T) {
 	p.desk.open.Store(true)
 	var all sync.WaitGroup
 	write := func(c *conn, text string, wants error) {
+		share(c)
 		all.Go(func() {
 			if n, err := c.Write([]byte(text)); !errors.Is(err, wants) || wants == nil && n != len(text) {
 				t.Errorf("wrote %d of %q, %v", n, text, err)
@@ -317,7 +321,7 @@ func TestARequestThatIsLeftEndsByOtherThings(t *testing.T) {
 	if n, _ := far.Read(buf); string(buf[:n]) != "question" {
 		t.Error("it lay at the desk already, and is sent:", string(buf[:n]))
 	}
-	_ = near.SetReadDeadline(time.Time{})
+	near, _ = p.hears(t, ends)
 	p.desk.open.Store(true)
 	a = asking(near, []byte("question"))
 	p.left(t, 1)
@@ -332,6 +336,112 @@ func TestARequestThatIsLeftEndsByOtherThings(t *testing.T) {
 	if got := <-asking(near, []byte("question")); !errors.Is(got.err, net.ErrClosed) {
 		t.Error("closed:", got)
 	}
+}
+
+// Who asks is woken by a deadline while the question lies at the desk; it is not sent then to a peer that has
+// spoken either.
+func TestADeadlineDoesNotHideThatThePeerHasSpoken(t *testing.T) {
+	p := still(t)
+	near, far := p.hears(t, ends)
+	p.desk.open.Store(true)
+	a := asking(near, []byte("question"))
+	p.left(t, 1)
+	_ = near.SetReadDeadline(time.Unix(1, 0))
+	eventually(t, func() bool { return near.out.job.state.Load() == taken })
+	_ = near.SetReadDeadline(time.Time{})
+	_, _ = far.Write([]byte("unasked"))
+	p.round()
+	if got := <-a; got != (answered{heard{"", io.EOF}, 8, false}) {
+		t.Error(got)
+	}
+}
+
+// Of more questions than are sent at once, too, none is sent by another goroutine: the poller would hear of the
+// next things while it is under way.
+func TestAllQuestionsAreSentBeforeThePollerHearsMore(t *testing.T) {
+	p := still(t)
+	var asked []<-chan answered
+	var fars []net.Conn
+	var nears []*conn
+	for range 3*ringful + 5 {
+		near, far := p.hears(t, ends)
+		nears, fars = append(nears, near), append(fars, far)
+	}
+	p.desk.open.Store(true)
+	for _, near := range nears {
+		asked = append(asked, asking(near, []byte("question")))
+	}
+	p.left(t, len(asked))
+	p.listen(uintptr(p.epoll), false)
+	for i, far := range fars {
+		waiting := -1
+		raw, _ := far.(*net.TCPConn).SyscallConn()
+		_ = raw.Control(func(fd uintptr) { waiting, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+		if waiting != len("question") {
+			t.Fatalf("at %d wait %d bytes", i, waiting)
+		}
+		_, _ = far.Write([]byte("answer"))
+	}
+	p.round()
+	for _, a := range asked {
+		if got := <-a; got != (answered{heard{"answer", nil}, 0, true}) {
+			t.Error(got)
+		}
+	}
+}
+
+func TestAReadIsNotFollowedByARoundThatBeganBefore(t *testing.T) {
+	p := still(t)
+	near, far := p.hears(t, ends)
+	r := reading(near)
+	near.waits(t)
+	_, _ = far.Write([]byte("answer"))
+	p.round()
+	if <-r; near.Silent() {
+		t.Error("the poller has not listened since the read")
+	}
+	p.round()
+	if !near.Silent() {
+		t.Error("it has")
+	}
+}
+
+// Where those who were woken keep the processors long, nobody waits for the poller's next turn.
+func TestTheDeskStaysClosedWhereTurnsAreLong(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	p := still(t)
+	turn := func(long time.Duration) (open bool) {
+		var all sync.WaitGroup
+		var fars []net.Conn
+		for range 2 {
+			near, far := p.hears(t, ends)
+			fars = append(fars, far)
+			all.Go(func() {
+				_, _ = near.Read(make([]byte, 64))
+				for since := time.Now(); time.Since(since) < long; {
+				}
+			})
+			near.waits(t)
+		}
+		for _, far := range fars {
+			_, _ = far.Write([]byte("word"))
+		}
+		open = p.listen(uintptr(p.epoll), true)
+		all.Wait()
+		return open
+	}
+	for !p.slow { // now and then the scheduler takes the poller's turn first
+		turn(2 * longTurn)
+	}
+	if turn(0) {
+		t.Error("behind a long turn it is open")
+	}
+	for range 100 { // the machine may take a long turn itself
+		if turn(0) {
+			return
+		}
+	}
+	t.Error("it never opens again")
 }
 
 // A desk that closes between the look and the leaving, and a poller that has no rings.

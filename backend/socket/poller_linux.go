@@ -27,10 +27,13 @@ type poller struct {
 	conns   table
 	numbers atomic.Uint32 // of conns, one after another
 
-	rings chan *ring // at rest; nil where the system has none
-	desk  desk
-	jobs  []*job // of this round
-	woken int    // in this round, who has no job
+	rings     chan *ring  // at rest; nil where the system has none
+	broken    atomic.Bool // a ring did not do what it should
+	desk      desk
+	questions []*job // of this round: writes that ask
+	jobs      []*job // of this round: all others
+	woken     int    // in this round, who has no job
+	slow      bool   // those who were woken last kept the processors long
 
 	listens atomic.Uint64 // how often it has begun to listen
 	told    atomic.Uint64 // the last of these times of which it has passed all on
@@ -85,11 +88,11 @@ const inARow = 8
 // listen passes on what there is to hear, and makes jobs. It is to be called again at once where it is true; it
 // may ask for that where there is much to do and more is true.
 func (p *poller) listen(fd uintptr, more bool) (again bool) {
-	p.jobs, p.woken = p.desk.clear(p.jobs[:0]), 0
-	writes := len(p.jobs)
-	for _, j := range p.jobs {
+	p.questions, p.jobs = p.desk.clear(p.questions[:0], p.jobs[:0])
+	for _, j := range p.questions {
 		j.listed = true
 	}
+	p.woken = 0
 	round := p.listens.Add(1)
 	for n := len(p.events); n == len(p.events); {
 		n = p.hear(fd)
@@ -98,17 +101,26 @@ func (p *poller) listen(fd uintptr, more bool) (again bool) {
 		}
 	}
 	p.told.Store(round)
-	p.unlist(writes)
-	woken := p.woken + len(p.jobs)
-	again = more && woken > 1 && p.rings != nil
+	p.questions = slices.DeleteFunc(p.questions, (*job).unlist)
+	woken := p.woken + len(p.questions) + len(p.jobs)
+	again = more && woken > 1 && !p.slow && p.makes()
 	p.desk.open.Store(again)
 	p.makeAll()
 	if woken > 0 {
-		// Who was woken goes first: to look again before they have done something is to look in vain.
+		// Who was woken goes first: to look again before they have done something is to look in vain. Where
+		// others keep the processors, nobody should wait for this turn: the desk stays closed.
+		since := time.Now()
 		runtime.Gosched()
+		p.slow = time.Since(since) > longTurn
 	}
 	return again
 }
+
+// longTurn is more than those who were woken need for themselves.
+const longTurn = time.Millisecond
+
+// makes tells that jobs are made together.
+func (p *poller) makes() bool { return p.rings != nil && !p.broken.Load() }
 
 // hear is how much there is to hear; it does not wait for more.
 func (p *poller) hear(fd uintptr) int {
@@ -119,22 +131,8 @@ func (p *poller) hear(fd uintptr) int {
 	return int(n)
 }
 
-// unlist takes the writes, which are the first jobs, from the list on which their peers may spoil them; it leaves
-// out those that were spoilt.
-func (p *poller) unlist(writes int) {
-	for i := writes - 1; i >= 0; i-- {
-		j := p.jobs[i]
-		j.listed = false
-		if j.spoken {
-			j.spoken = false
-			j.n, j.err = 0, errSpoken
-			j.tell()
-			p.jobs = slices.Delete(p.jobs, i, i+1)
-		}
-	}
-}
-
-// makeAll makes the round's jobs. What is beyond a ringful is made by whatever processor is free.
+// makeAll makes the round's jobs. Questions the poller makes itself, before it hears more. What else is beyond a
+// ringful is made by whatever processor is free.
 func (p *poller) makeAll() {
 	for len(p.jobs) > ringful {
 		at := len(p.jobs) - ringful
@@ -142,46 +140,56 @@ func (p *poller) makeAll() {
 		clear(p.jobs[at:])
 		p.jobs = p.jobs[:at]
 	}
+	for some := range slices.Chunk(p.questions, ringful) {
+		if len(some)+len(p.jobs) <= ringful { // the last
+			p.jobs = append(p.jobs, some...)
+		} else {
+			p.make(some)
+		}
+	}
 	p.make(p.jobs)
+	clear(p.questions)
 	clear(p.jobs)
 }
 
 // make makes at most a ringful of jobs, and wakes who waits for them.
 func (p *poller) make(jobs []*job) {
-	heard := p.listens.Load()
-	if len(jobs) > 1 {
-		p.makeTogether(jobs)
-	} else {
+	if len(jobs) < 2 || !p.makeTogether(jobs) {
 		for _, j := range jobs {
 			j.make()
 		}
 	}
-	now := time.Now()
+	heard, now := p.listens.Load(), time.Now()
 	for _, j := range jobs {
 		j.heard, j.at = heard, now
 		j.tell()
 	}
 }
 
-func (p *poller) makeTogether(jobs []*job) {
+// makeTogether is false where there is no ring to make jobs in.
+func (p *poller) makeTogether(jobs []*job) bool {
+	if !p.makes() {
+		return false
+	}
 	var r *ring
 	select {
 	case r = <-p.rings:
 	default:
-		r = openRing()
-	}
-	if r == nil {
-		for _, j := range jobs {
-			j.make()
+		if r = openRing(); r == nil {
+			return false
 		}
-		return
 	}
-	r.make(jobs)
+	if !r.make(jobs) {
+		p.broken.Store(true)
+		r.close()
+		return true
+	}
 	select {
 	case p.rings <- r:
 	default:
 		r.close()
 	}
+	return true
 }
 
 const (
@@ -200,6 +208,9 @@ func (p *poller) tell(e *syscall.EpollEvent) {
 	if e.Events&unsure != 0 {
 		c.unsure.Store(true)
 	}
+	if e.Events&syscall.EPOLLPRI != 0 {
+		c.urgent.Store(true)
+	}
 	if e.Events&readable != 0 {
 		p.tellReader(c)
 	}
@@ -209,7 +220,7 @@ func (p *poller) tell(e *syscall.EpollEvent) {
 }
 
 func (p *poller) tellReader(c *conn) {
-	if out := &c.out.job; out.listed && out.state.Load() == quietly {
+	if out := &c.out.job; out.listed {
 		out.spoken = true
 	} else if c.in.job.take() {
 		p.jobs = append(p.jobs, &c.in.job)

@@ -100,8 +100,8 @@ func (r *ring) close() {
 	_ = syscall.Close(r.fd) // of what is over
 }
 
-// make makes jobs, at most ringful.
-func (r *ring) make(jobs []*job) {
+// make makes jobs, at most ringful. It is false when the ring is good for nothing any more.
+func (r *ring) make(jobs []*job) (good bool) {
 	end := *r.entriesEnd
 	for i, j := range jobs {
 		e := &r.entries[(end+uint32(i))%uint32(len(r.entries))]
@@ -115,8 +115,8 @@ func (r *ring) make(jobs []*job) {
 		}
 	}
 	atomic.StoreUint32(r.entriesEnd, end+uint32(len(jobs)))
-	asked, left := len(jobs), len(jobs)
-	for left > 0 {
+	good = true
+	for asked, left := len(jobs), len(jobs); left > 0; {
 		n, _, errno := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(asked), uintptr(left), waitForResults, 0, 0)
 		switch errno {
 		case 0:
@@ -127,7 +127,7 @@ func (r *ring) make(jobs []*job) {
 			for _, j := range jobs[len(jobs)-asked:] {
 				j.make()
 			}
-			asked, left = 0, left-asked
+			asked, left, good = 0, left-asked, false
 		}
 		first := *r.resultsFirst
 		for ; first != atomic.LoadUint32(r.resultsEnd); first++ {
@@ -137,4 +137,5 @@ func (r *ring) make(jobs []*job) {
 		}
 		atomic.StoreUint32(r.resultsFirst, first)
 	}
+	return good
 }

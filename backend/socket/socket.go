@@ -18,6 +18,10 @@ import (
 // goroutine may read and another write at a time, and everybody may close it and set deadlines.
 func Of(c net.Conn) net.Conn { return take(c) }
 
+// Accepted is Of for a connection to a client. Under load its writes wait a little, to be made together with those
+// of others; so what the peer says meanwhile comes to be known only after they have left.
+func Accepted(c net.Conn) net.Conn { return share(take(c)) }
+
 // An Asker can be asked: it sends a request on a connection on which nobody has anything to say, and
 // reads the first bytes of the answer into p.
 //

@@ -102,7 +102,7 @@ func splice(from, to, most int) (int64, error) {
 	for {
 		n, err := unix.Splice(from, nil, to, nil, most, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 		if err != unix.EINTR {
-			return max(0, n), err
+			return max(0, int64(n)), err
 		}
 	}
 }
