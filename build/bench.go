@@ -27,14 +27,14 @@ type bench struct {
 }
 
 const benchUsage = `say what to measure:
-  go run ./build bench proxy         everything beside all peers, about ten minutes
+  go run ./build bench proxy         everything beside all peers, about a quarter of an hour
   go run ./build bench proxy quick   CPU a request of 1 KB answers, under three minutes
   go run ./build bench cache         what a hit costs, beside nginx's cache and Varnish: about a minute
   go run ./build bench soak          half an hour of targets that die and return, limits and a full cache
   go run ./build bench capture       the capturing proxy beside nginx and mitmdump, with a profile
 options behind it:
   -only nginx,proxycache-off         these peers; "go run ./build bench proxy -only ?" lists them
-  -rounds 5  -seconds 4              how often and how long each peer is loaded
+  -rounds 9  -seconds 4              how often and how long each peer is loaded
   -program build/bin/proxycache      this Proxycache instead of the one that is built first
   -profile                           show where Proxycache's time goes, function by function
   -docs                              of a full run: put the result into docs/performance.md`
@@ -93,8 +93,8 @@ func parseBench(args []string, among []peer, quick bool) (*bench, error) {
 	set := flag.NewFlagSet("bench proxy", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	only := set.String("only", "", "")
-	set.IntVar(&b.rounds, "rounds", 3, "")
-	set.IntVar(&b.seconds, "seconds", 3, "")
+	set.IntVar(&b.rounds, "rounds", 5, "")
+	set.IntVar(&b.seconds, "seconds", 2, "")
 	set.StringVar(&b.site.program, "program", "", "")
 	set.BoolVar(&b.top, "profile", false, "")
 	set.BoolVar(&b.docs, "docs", false, "")
