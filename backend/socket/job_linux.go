@@ -13,13 +13,13 @@ type job struct {
 	fd    int
 	sends bool
 	reply *job          // of a write: the read of the same connection
-	state atomic.Int32  // see free
+	state atomic.Int32  // free to back
 	made  chan struct{} // holds one when it was made or given back
 
 	p     []byte
 	n     int
 	err   error
-	heard uint64    // how often the poller had begun to listen before it was made
+	heard uint64    // how often the poller had begun to listen when it was made
 	at    time.Time // when it was made
 
 	asks   bool // a write: it is sent only to a peer that has not spoken

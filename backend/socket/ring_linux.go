@@ -44,9 +44,9 @@ type result struct {
 
 // setup is struct io_uring_params.
 type setup struct {
-	entries, results, flags, _, _, features, _, _, _, _ uint32
-	entriesAt                                           struct{ first, end, mask, size, flags, dropped, order, _, _, _ uint32 }
-	resultsAt                                           struct{ first, end, mask, size, overflow, results, flags, _, _, _ uint32 }
+	entries, results, flags, _, _, _, _, _, _, _ uint32
+	entriesAt                                    struct{ first, end, _, _, _, _, order, _, _, _ uint32 }
+	resultsAt                                    struct{ first, end, _, _, _, results, _, _, _, _ uint32 }
 }
 
 const (
@@ -66,8 +66,7 @@ func openRing() *ring {
 	if errno != 0 {
 		return nil
 	}
-	r := &ring{fd: int(fd)}
-	unix.CloseOnExec(r.fd)
+	r := &ring{fd: int(fd)} // which programs that we start do not get: the system opens it so
 	size := max(s.entriesAt.order+s.entries*4, s.resultsAt.results+s.results*uint32(unsafe.Sizeof(result{})))
 	var err error
 	if r.area, err = r.share(areaAt, int(size)); err == nil {
