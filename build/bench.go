@@ -28,7 +28,7 @@ type bench struct {
 
 const benchUsage = `say what to measure:
   go run ./build bench proxy         everything beside all peers, about a quarter of an hour
-  go run ./build bench proxy quick   CPU a request of 1 KB answers, under four minutes
+  go run ./build bench proxy quick   CPU a request of 1 KB answers, under five minutes
   go run ./build bench cache         what a hit costs, beside nginx's cache and Varnish: about a minute
   go run ./build bench soak          half an hour of targets that die and return, limits and a full cache
   go run ./build bench capture       the capturing proxy beside nginx and mitmdump, with a profile

@@ -25,8 +25,6 @@ func send(fd int, p []byte) (int, error) {
 // ring makes the jobs one after another, so that the race detector sees what they do.
 type ring struct{}
 
-const ringful = 32
-
 func openRing() *ring { return &ring{} }
 
 func (*ring) close() {}

@@ -42,6 +42,9 @@ const (
 // it had better do it itself, on a processor of its own.
 const longest = 16 << 10
 
+// ringful is how many jobs are made for one call. With more, little is saved, and the first waits for the last.
+const ringful = 32
+
 // begin takes the job for p. It is false where somebody else has it, or the poller should not make it.
 func (j *job) begin(p []byte) bool {
 	if len(p) == 0 || len(p) > longest || !j.state.CompareAndSwap(free, held) {

@@ -110,6 +110,15 @@ func asking(c *conn, request []byte) <-chan answered {
 	return out
 }
 
+// leave has a request left at the desk.
+func (p *poller) leave(t testing.TB, c *conn, request []byte) <-chan answered {
+	t.Helper()
+	p.desk.open.Store(true)
+	a := asking(c, request)
+	p.left(t, 1)
+	return a
+}
+
 func TestManyReadsAreMadeInOneRound(t *testing.T) {
 	p := still(t)
 	const many = 600 // more than are heard of at once, and than are made at once
@@ -234,9 +243,7 @@ func TestARequestIsLeftAndItsAnswerLent(t *testing.T) {
 	near, far := p.hears(t, ends)
 	buf := make([]byte, 64)
 	for range 3 {
-		p.desk.open.Store(true)
-		a := asking(near, []byte("question"))
-		p.left(t, 1)
+		a := p.leave(t, near, []byte("question"))
 		p.round()
 		if n, err := far.Read(buf); string(buf[:n]) != "question" || err != nil {
 			t.Fatal(string(buf[:n]), err)
@@ -292,9 +299,7 @@ func TestARequestThatTheSocketDoesNotTake(t *testing.T) {
 	_ = near.control(func(fd int) error { return syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 1) })
 	request := bytes.Repeat([]byte("x"), longest)
 	ask := func() answered {
-		p.desk.open.Store(true)
-		a := asking(near, request)
-		p.left(t, 1)
+		a := p.leave(t, near, request)
 		p.round()
 		return <-a
 	}
@@ -309,9 +314,7 @@ func TestARequestThatTheSocketDoesNotTake(t *testing.T) {
 func TestARequestThatIsLeftEndsByOtherThings(t *testing.T) {
 	p := still(t)
 	near, far := p.hears(t, ends)
-	p.desk.open.Store(true)
-	a := asking(near, []byte("question"))
-	p.left(t, 1)
+	a := p.leave(t, near, []byte("question"))
 	_ = near.SetReadDeadline(time.Unix(1, 0))
 	p.round()
 	if got := <-a; !errors.Is(got.err, os.ErrDeadlineExceeded) || !got.sent {
@@ -322,9 +325,7 @@ func TestARequestThatIsLeftEndsByOtherThings(t *testing.T) {
 		t.Error("it lay at the desk already, and is sent:", string(buf[:n]))
 	}
 	near, _ = p.hears(t, ends)
-	p.desk.open.Store(true)
-	a = asking(near, []byte("question"))
-	p.left(t, 1)
+	a = p.leave(t, near, []byte("question"))
 	_ = near.Close()
 	p.round()
 	if got := <-a; !errors.Is(got.err, net.ErrClosed) {
@@ -343,9 +344,7 @@ func TestARequestThatIsLeftEndsByOtherThings(t *testing.T) {
 func TestADeadlineDoesNotHideThatThePeerHasSpoken(t *testing.T) {
 	p := still(t)
 	near, far := p.hears(t, ends)
-	p.desk.open.Store(true)
-	a := asking(near, []byte("question"))
-	p.left(t, 1)
+	a := p.leave(t, near, []byte("question"))
 	_ = near.SetReadDeadline(time.Unix(1, 0))
 	eventually(t, func() bool { return near.out.job.state.Load() == taken })
 	_ = near.SetReadDeadline(time.Time{})

@@ -154,7 +154,10 @@ func (p *poller) makeAll() {
 
 // make makes at most a ringful of jobs, and wakes who waits for them.
 func (p *poller) make(jobs []*job) {
-	if len(jobs) < 2 || !p.makeTogether(jobs) {
+	if len(jobs) == 0 {
+		return
+	}
+	if len(jobs) == 1 || !p.makeTogether(jobs) {
 		for _, j := range jobs {
 			j.make()
 		}

@@ -56,9 +56,6 @@ const (
 	areaAt, placesAt   = 0, 0x10000000
 )
 
-// ringful is how many jobs are made for one call. With more, little is saved, and the first waits for the last.
-const ringful = 32
-
 // openRing is nil where the system gives none.
 func openRing() *ring {
 	s := setup{flags: submitAll}
