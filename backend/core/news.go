@@ -32,6 +32,7 @@ type meters struct {
 // tellNews is the heart beat: rows ten times a second, status and figures once a second.
 func (c *Core) tellNews(ctx context.Context) {
 	var memory memory
+	memory.beat()
 	tick := time.NewTicker(newsInterval)
 	defer tick.Stop()
 	for n := 1; ; n++ {

@@ -13,9 +13,12 @@ const (
 	worthBytes   = 8 << 20 // allocated since memory was given back last: less is not worth a collection
 
 	// room is how much the heap may grow between two collections where little lives in it: at the
-	// runtime's own 100 percent a proxy of a few megabytes collects dozens of times a second.
-	room        = 64 << 20
-	mostPercent = 800
+	// runtime's own 100 percent a proxy of a few megabytes collects dozens of times a second, and a request
+	// in a hundred waits for that.
+	room = 64 << 20
+	// mostPercent is by which a heap of any size has that room: the runtime lets 4 MiB for 100 percent be
+	// before it collects at all.
+	mostPercent = room / (4 << 20) * 100
 )
 
 // memory notices when a busy time is over, and gives back what it left. The runtime by itself would
@@ -28,7 +31,7 @@ type memory struct {
 	quietFor int
 }
 
-// beat is to be called once a second.
+// beat is to be called at the start, and then once a second.
 func (m *memory) beat() {
 	m.sample[0].Name, m.sample[1].Name = "/gc/heap/allocs:bytes", "/gc/heap/live:bytes"
 	metrics.Read(m.sample[:])

@@ -28,7 +28,7 @@ func TestMemoryIsGivenBackOnceAfterABusyTime(t *testing.T) {
 }
 
 func TestALittleHeapMayGrowMore(t *testing.T) {
-	for live, want := range map[uint64]int{0: 800, 4 << 20: 800, 16 << 20: 400, 64 << 20: 100, 1 << 30: 100} {
+	for live, want := range map[uint64]int{0: 1600, 4 << 20: 1600, 16 << 20: 400, 64 << 20: 100, 1 << 30: 100} {
 		if got := roomFor(live); got != want {
 			t.Errorf("with %d bytes alive the heap grows by %d percent, not %d", live, got, want)
 		}

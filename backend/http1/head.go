@@ -19,8 +19,8 @@ type (
 		text   [256]byte
 	}
 	answerHead struct { // what a server says with a few fields of its own
-		fields [12]flow.Field
-		text   [320]byte
+		fields [10]flow.Field
+		text   [248]byte
 	}
 	mediumHead struct {
 		fields [12]flow.Field
