@@ -16,9 +16,16 @@ type (
 
 func (h hash) prefix() prefix { return prefix(h[:]) }
 
+var errNoHash = errors.New("a body has no SHA-256")
+
 func parseHash(text string) (h hash, err error) {
-	if n, err := hex.Decode(h[:], []byte(text)); err != nil || n != len(h) {
-		return h, errors.New("a body has no SHA-256")
+	var digits [2 * len(h)]byte
+	if len(text) != len(digits) {
+		return h, errNoHash
+	}
+	copy(digits[:], text)
+	if _, err := hex.Decode(h[:], digits[:]); err != nil {
+		return h, errNoHash
 	}
 	return h, nil
 }

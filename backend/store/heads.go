@@ -16,21 +16,19 @@ const headMost = 16 << 20
 // last that was found is looked at first.
 func appendHead(b, head, like []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(countLines(head)))
-	expected, behind := cutLine(like)
-	number := uint64(1)
+	expected, number := like, uint64(1)
 	for len(head) > 0 {
-		line, n, rest := expected, number, behind
-		if !bytes.HasSuffix(expected, newline) || !bytes.HasPrefix(head, expected) {
-			line, _ = cutLine(head)
-			n, rest = findLine(line, like)
+		var line []byte
+		line, head = cutLine(head)
+		n, at := number, expected
+		if !startsWith(at, line) {
+			n, at = findLine(line, like)
 		}
-		head = head[len(line):]
 		if b = binary.AppendUvarint(b, n); n == 0 {
 			b = append(binary.AppendUvarint(b, uint64(len(line))), line...)
 			continue
 		}
-		expected, behind = cutLine(rest)
-		number = n + 1
+		expected, number = at[len(line):], n+1
 	}
 	return b
 }
@@ -67,16 +65,24 @@ func cutLine(text []byte) (line, rest []byte) {
 	return text, nil
 }
 
-// findLine is the number of a line among those of text, counted from 1, and what follows it; 0 where it is not
+// startsWith tells that the first line of text is line.
+func startsWith(text, line []byte) bool {
+	return bytes.HasPrefix(text, line) && (bytes.HasSuffix(line, newline) || len(line) == len(text))
+}
+
+// findLine is the number of a line among those of text, counted from 1, and text from there; 0 where it is not
 // there.
-func findLine(line, text []byte) (number uint64, rest []byte) {
-	for number = 1; len(text) > 0; number++ {
-		var one []byte
-		if one, text = cutLine(text); bytes.Equal(one, line) {
-			return number, text
+func findLine(line, text []byte) (number uint64, at []byte) {
+	for from := 0; ; from++ {
+		i := bytes.Index(text[from:], line)
+		if i < 0 {
+			return 0, nil
+		}
+		from += i
+		if at = text[from:]; startsWith(at, line) && (from == 0 || text[from-1] == '\n') {
+			return uint64(countLines(text[:from])) + 1, at
 		}
 	}
-	return 0, nil
 }
 
 func countLines(text []byte) int {

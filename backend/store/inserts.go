@@ -22,11 +22,12 @@ type inserts struct {
 	bytes     int // of their blobs
 }
 
-// prepare takes the table with its columns, as INSERT INTO has them.
+// prepare takes the table with its columns, as INSERT INTO has them. A row that cannot be inserted ends the
+// transaction: to take back the statement alone, SQLite would copy each page before it changes it.
 func (in *inserts) prepare(c conn, table string) error {
 	in.columns = strings.Count(table, ",") + 1
 	row := "(?" + strings.Repeat(",?", in.columns-1) + ")"
-	text := "INSERT INTO " + table + " VALUES " + row
+	text := "INSERT OR ROLLBACK INTO " + table + " VALUES " + row
 	if err := in.one.prepare(c, text); err != nil {
 		return err
 	}
