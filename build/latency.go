@@ -19,7 +19,7 @@ func (l latency) minus(other latency) latency {
 
 const (
 	pacedFor     = 4 * time.Second
-	pacedRounds  = 3
+	pacedRounds  = 5
 	pacedClients = 64
 )
 

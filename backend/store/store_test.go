@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"database/sql/driver"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -88,6 +89,32 @@ func TestAFullDiskIsToldAndTheBatchCanBeTriedAgain(t *testing.T) {
 	}
 	if s.Total() != 3 || s.LastSeq() != 3 || s.tell(t, "SELECT count(*) FROM bodies") != 1 {
 		t.Errorf("%d exchanges, last number %d", s.Total(), s.LastSeq())
+	}
+}
+
+// Rows are inserted many at a time; one of them may be one too many.
+func TestARowThatCannotBeKeptTakesItsBatchAlong(t *testing.T) {
+	for _, at := range []int64{0, rowsAtOnce / 2, rowsAtOnce + 1} { // with the others, and alone
+		s := open(t)
+		save(t, s, Entry{Record: exchange(1)})
+		numbered := func(n int64) *Batch {
+			b := &Batch{}
+			for i := range n {
+				b.Entries = append(b.Entries, withBody(Entry{Record: exchange(2 + i)}, fmt.Append(nil, i)))
+			}
+			return b
+		}
+		batch := numbered(rowsAtOnce + 2)
+		batch.Entries[at].Record.Seq = 1
+		if err := s.Save(batch); err == nil {
+			t.Fatalf("two exchanges with one number, the second as row %d, are kept", at)
+		}
+		if n := s.tell(t, "SELECT (SELECT count(*) FROM exchanges) + (SELECT count(*) FROM details) + (SELECT count(*) FROM bodies)"); n != 2 {
+			t.Errorf("of a batch whose row %d fails, %d rows are kept", at, n-2)
+		}
+		if err := s.Save(numbered(rowsAtOnce + 2)); err != nil || s.Total() != rowsAtOnce+3 {
+			t.Errorf("the next batch: %v, %d exchanges", err, s.Total())
+		}
 	}
 }
 
