@@ -13,11 +13,11 @@ const (
 	worthBytes   = 8 << 20 // allocated since memory was given back last: less is not worth a collection
 
 	// room is how much the heap may grow between two collections where little lives in it: at the
-	// runtime's own 100 percent a proxy of a few megabytes collects dozens of times a second, and a request
-	// in a hundred waits for that.
+	// runtime's own 100 percent a proxy of a few megabytes collects dozens of times a second, and its slowest
+	// requests are those that wait for it.
 	room = 64 << 20
-	// mostPercent is by which a heap of any size has that room: the runtime lets 4 MiB for 100 percent be
-	// before it collects at all.
+	// mostPercent gives even the smallest heap that room: at 100 percent the runtime does not collect below
+	// 4 MiB, and at more in proportion.
 	mostPercent = room / (4 << 20) * 100
 )
 

@@ -22,6 +22,10 @@ type (
 		fields [10]flow.Field
 		text   [248]byte
 	}
+	commonHead struct {
+		fields [12]flow.Field
+		text   [312]byte
+	}
 	mediumHead struct {
 		fields [12]flow.Field
 		text   [504]byte
@@ -45,6 +49,9 @@ func (h *Head) keep(text []byte, fields int) {
 		h.Raw, h.Header = m.text[:n:n], m.fields[:0:fields]
 	case n <= len(answerHead{}.text) && fields <= len(answerHead{}.fields):
 		m := new(answerHead)
+		h.Raw, h.Header = m.text[:n:n], m.fields[:0:fields]
+	case n <= len(commonHead{}.text) && fields <= len(commonHead{}.fields):
+		m := new(commonHead)
 		h.Raw, h.Header = m.text[:n:n], m.fields[:0:fields]
 	case n <= len(mediumHead{}.text) && fields <= len(mediumHead{}.fields):
 		m := new(mediumHead)

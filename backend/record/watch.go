@@ -33,16 +33,15 @@ type watch struct {
 func newWatch(r *Recorder, x *flow.Exchange) *watch {
 	q := x.Request
 	w := &watch{recorder: r, seq: x.Seq, started: x.Started, exchange: x, request: q}
-	w.up.ReadCloser, w.up.watch, w.up.length = q.Body, w, q.ContentLength
-	w.down.watch = w
-	w.up.cap = int64(r.settings.Load().BodyCap)
-	w.down.cap = w.up.cap
-	k := &w.record
-	k.Seq, k.ID, k.Started, k.Door, k.State, k.ReplayOf = x.Seq, x.ID, x.Started, x.Door, flow.Pending, x.ReplayOf
-	k.Client, k.ClientConn = clientOf(x), x.ClientConn
-	k.Method, k.Scheme, k.Authority, k.Target = q.Method, q.Scheme, q.Authority, q.Target
-	k.RequestProto, k.RequestHead = q.Proto, requestHead(q)
-	k.RequestBody.Type, k.RequestBody.Encoding = q.Header.Get("Content-Type"), q.Header.Get("Content-Encoding")
+	keep := int64(r.settings.Load().BodyCap)
+	w.up = tee{ReadCloser: q.Body, watch: w, cap: keep, length: q.ContentLength}
+	w.down = tee{watch: w, cap: keep}
+	w.record = flow.Record{
+		Seq: x.Seq, ID: x.ID, Started: x.Started, Door: x.Door, Client: clientOf(x), State: flow.Pending, ReplayOf: x.ReplayOf,
+		Method: q.Method, Scheme: q.Scheme, Authority: q.Authority, Target: q.Target, RequestProto: q.Proto, RequestHead: requestHead(q),
+		ClientConn: x.ClientConn,
+	}
+	w.record.RequestBody.Type, w.record.RequestBody.Encoding = q.Header.Get("Content-Type"), q.Header.Get("Content-Encoding")
 	return w
 }
 

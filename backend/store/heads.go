@@ -73,16 +73,13 @@ func startsWith(text, line []byte) bool {
 // findLine is the number of a line among those of text, counted from 1, and text from there; 0 where it is not
 // there.
 func findLine(line, text []byte) (number uint64, at []byte) {
-	for from := 0; ; from++ {
-		i := bytes.Index(text[from:], line)
-		if i < 0 {
-			return 0, nil
+	for number = 1; len(text) > 0; number++ {
+		if startsWith(text, line) {
+			return number, text
 		}
-		from += i
-		if at = text[from:]; startsWith(at, line) && (from == 0 || text[from-1] == '\n') {
-			return uint64(countLines(text[:from])) + 1, at
-		}
+		_, text = cutLine(text)
 	}
+	return 0, nil
 }
 
 func countLines(text []byte) int {
