@@ -5,11 +5,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func paced(t *testing.T, handler http.HandlerFunc, rate float64, connections int, d time.Duration) ([]time.Duration, error) {
@@ -162,5 +166,38 @@ func TestARunIsWrittenBelowTheMark(t *testing.T) {
 	}
 	if document(file, "a run") == nil {
 		t.Fatal("a page without the mark was written")
+	}
+}
+
+// What a benchmark moved must be where it was: this is somebody's machine.
+func TestShieldGivesProcessorsBack(t *testing.T) {
+	if runtime.NumCPU() < 2 {
+		t.Skip("there is one processor: nothing is moved")
+	}
+	begin := func() *exec.Cmd {
+		c := exec.CommandContext(t.Context(), "sleep", "60")
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
+		return c
+	}
+	processors := func(c *exec.Cmd) int {
+		var of unix.CPUSet
+		if err := unix.SchedGetaffinity(c.Process.Pid, &of); err != nil {
+			t.Fatal(err)
+		}
+		return of.Count()
+	}
+	old := begin()
+	before := processors(old)
+	back := shield()
+	young := begin()
+	if a, b := processors(old), processors(young); a != 1 || b != 1 {
+		t.Errorf("behind the shield programs run on %d and %d processors: the others are for what is measured", a, b)
+	}
+	back()
+	if a, b := processors(old), processors(young); a != before || b != before {
+		t.Errorf("afterwards programs run on %d and %d processors, and before on %d", a, b, before)
 	}
 }

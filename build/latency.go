@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"runtime"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -24,20 +21,14 @@ const (
 )
 
 // latency sends half of the requests that Proxycache manages without capture to each peer that manages
-// them well, and to the origin. Where there are two processors, the load and the origin share the first
-// and a peer has the second to itself: three programs that take turns on two wait for the kernel's
+// them well, and to the origin. Where there are two processors, the load, the origin and all else share the
+// first and a peer has the second to itself: three programs that take turns on two wait for the kernel's
 // slices, which are milliseconds, and p99 would tell of those.
 func (b *bench) latency(ctx context.Context) error {
 	if runtime.NumCPU() > 1 {
 		b.site.processor = "1"
-		if err := bind(ctx, b.origin, strconv.Itoa(loadProcessor)); err != nil {
-			return err
-		}
 		defer shield()()
-		defer func() {
-			b.site.processor = ""
-			_ = bind(ctx, b.origin, fmt.Sprintf("0-%d", runtime.NumCPU()-1)) // it fails when it has ended
-		}()
+		defer func() { b.site.processor = "" }()
 	}
 	b.figures.rate = b.figures.medianRate("proxycache-off") / 2
 	if b.figures.rate == 0 {
@@ -59,17 +50,6 @@ func (b *bench) latency(ctx context.Context) error {
 
 // loadProcessor is where the paced load runs, and the origin meanwhile.
 const loadProcessor = 0
-
-// bind has a server's processes run on some processors from now on.
-func bind(ctx context.Context, s *server, processors string) error {
-	for _, pid := range tree(s.pid()) {
-		var out bytes.Buffer
-		if err := cmd(ctx, &out, ".", "taskset", "--all-tasks", "--pid", "--cpu-list", processors, strconv.Itoa(pid)); err != nil {
-			return fmt.Errorf("binding the origin to a processor: %w: %s", err, out.String())
-		}
-	}
-	return nil
-}
 
 func (b *bench) pace(ctx context.Context, p peer) error {
 	s, err := p.start(ctx, b.site)

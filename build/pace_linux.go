@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -149,7 +150,7 @@ func (p *pacer) run(ctx context.Context) error {
 		if err := p.send(); err != nil {
 			return err
 		}
-		n, err := unix.EpollWait(p.poll, events, 100)
+		n, err := rawWait(p.poll, events)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return err
 		}
@@ -171,7 +172,7 @@ func (p *pacer) happened(c *pacedClient) error {
 	if c != nil {
 		return p.receive(c)
 	}
-	_, err := unix.Read(p.timer, p.buffer)
+	_, err := rawRead(p.timer, p.buffer)
 	if errors.Is(err, unix.EAGAIN) {
 		return nil
 	}
@@ -189,7 +190,7 @@ func (p *pacer) send() error {
 		p.idle = p.idle[1:]
 		c.due = due
 		p.sent++
-		if n, err := unix.Write(c.fd, p.request); err != nil || n != len(p.request) {
+		if n, err := rawWrite(c.fd, p.request); err != nil || n != len(p.request) {
 			return fmt.Errorf("sending a request: %d bytes went out: %w", n, err)
 		}
 	}
@@ -200,7 +201,7 @@ var endOfHead = []byte("\r\n\r\n")
 
 // receive reads of an answer what is there.
 func (p *pacer) receive(c *pacedClient) error {
-	n, err := unix.Read(c.fd, p.buffer)
+	n, err := rawRead(c.fd, p.buffer)
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
 		return nil
 	}
@@ -238,4 +239,28 @@ func bodyLength(head []byte) (int, error) {
 	}
 	value, _, _ := bytes.Cut(head[i+len(field):], []byte("\r\n"))
 	return strconv.Atoi(string(bytes.TrimSpace(value)))
+}
+
+// Go's runtime is not told of these calls: a thread of it would look many thousand times a second how long
+// each takes already, on a processor that somebody needs.
+
+func rawWait(poll int, events []unix.EpollEvent) (int, error) {
+	const most = 100 // ms
+	return rawCall(unix.SYS_EPOLL_PWAIT, poll, unsafe.Pointer(unsafe.SliceData(events)), len(events), most)
+}
+
+func rawRead(fd int, b []byte) (int, error) {
+	return rawCall(unix.SYS_READ, fd, unsafe.Pointer(unsafe.SliceData(b)), len(b), 0)
+}
+
+func rawWrite(fd int, b []byte) (int, error) {
+	return rawCall(unix.SYS_WRITE, fd, unsafe.Pointer(unsafe.SliceData(b)), len(b), 0)
+}
+
+func rawCall(number uintptr, fd int, at unsafe.Pointer, n, further int) (int, error) {
+	done, _, errno := unix.RawSyscall6(number, uintptr(fd), uintptr(at), uintptr(n), uintptr(further), 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(done), nil
 }

@@ -1,48 +1,72 @@
 package main
 
 import (
+	"bytes"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// kthreadd is the process that all threads of the kernel descend from.
-const kthreadd = 2
-
-// shield keeps the kernel's threads that may run anywhere on the processor of the load, until back is
-// called. They take a processor for a millisecond at a time, and mostly the one that a peer has to itself:
-// on the way without a proxy nobody works there. Without the rights it does nothing.
+// shield keeps whatever runs on this machine on the processor of the load, until back is called: other
+// programs, this one, and the kernel's threads. They take a processor for milliseconds at a time, and
+// mostly the one that a peer has to itself: on the way without a proxy nobody works there. What it has no
+// rights to move stays.
 func shield() (back func()) {
 	var loads unix.CPUSet
 	loads.Set(loadProcessor)
 	before := map[int]unix.CPUSet{}
-	for _, pid := range kernelThreads() {
+	for _, t := range threads() {
 		var was unix.CPUSet
-		if unix.SchedGetaffinity(pid, &was) == nil && was.Count() > 1 && unix.SchedSetaffinity(pid, &loads) == nil {
-			before[pid] = was
+		if unix.SchedGetaffinity(t.id, &was) == nil && was.Count() > 1 && unix.SchedSetaffinity(t.id, &loads) == nil {
+			before[t.id] = was
 		}
 	}
 	return func() {
-		for pid, was := range before {
-			_ = unix.SchedSetaffinity(pid, &was) // it may have ended
+		const tries = 5 // something may begin while one goes on
+		for i := 0; i < tries && moveBack(before, loads); i++ {
 		}
 	}
 }
 
-func kernelThreads() (pids []int) {
-	entries, _ := os.ReadDir("/proc") // without it there are none to be found
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
+// moveBack gives threads on those processors the ones they had before. Those that have begun since had what the
+// one had that began them.
+func moveBack(before map[int]unix.CPUSet, from unix.CPUSet) (moved bool) {
+	for _, t := range threads() {
+		var is unix.CPUSet
+		if unix.SchedGetaffinity(t.id, &is) != nil || is != from {
 			continue
 		}
-		stat, _ := os.ReadFile("/proc/" + e.Name() + "/stat")
-		_, rest, _ := strings.Cut(string(stat), ") ")
-		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(kthreadd) {
-			pids = append(pids, pid)
+		for _, of := range []int{t.id, t.process, t.parent} {
+			if was, known := before[of]; known {
+				before[t.id] = was
+				moved = unix.SchedSetaffinity(t.id, &was) == nil || moved
+				break
+			}
 		}
 	}
-	return pids
+	return moved
+}
+
+type thread struct{ id, process, parent int }
+
+// threads are those of all processes, mostly in the order in which they began.
+func threads() (all []thread) {
+	tasks, _ := filepath.Glob("/proc/[0-9]*/task/[0-9]*") // without them there are none to be found
+	for _, task := range tasks {
+		stat, _ := os.ReadFile(filepath.Join(task, "stat"))
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // behind the name, which may hold anything
+		if len(fields) < 2 {
+			continue // it has ended
+		}
+		id, _ := strconv.Atoi(filepath.Base(task))
+		process, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(task))))
+		parent, _ := strconv.Atoi(fields[1])
+		all = append(all, thread{id, process, parent})
+	}
+	slices.SortFunc(all, func(a, b thread) int { return a.id - b.id })
+	return all
 }
