@@ -63,6 +63,13 @@ func OpenFiles(pairs []Pair, log *slog.Logger) (*Files, error) {
 	return f, nil
 }
 
+// Check reads all pairs once. The error is that of OpenFiles.
+func Check(pairs []Pair) error {
+	f := &Files{pairs: pairs}
+	faults, _ := f.read(make([]*loaded, len(pairs)))
+	return together(faults)
+}
+
 func together(faults []*problem.Problem) error {
 	list := slices.DeleteFunc(slices.Clone(faults), func(p *problem.Problem) bool { return p == nil })
 	if len(list) == 1 {

@@ -36,6 +36,7 @@ func file(t *testing.T, name, text string) string {
 func TestWhatTheCommandsSayAndReturn(t *testing.T) {
 	good := file(t, "good.toml", "version = 1\n[[listen]]\naddress = \"127.0.0.1:0\"\naccept = [\"reverse\"]\n")
 	bad := file(t, "bad.toml", "version = 1\n[[listen]]\naddress = \"127.0.0.1:0\"\naccept = [\"revers\"]\n")
+	unset := file(t, "unset.toml", "version = 1\n[[listen]]\naddress = \"127.0.0.1:${NOT_SET_ANYWHERE}\"\naccept = [\"reverse\"]\n")
 	dir := t.TempDir()
 	for _, c := range []struct {
 		name      string
@@ -47,6 +48,7 @@ func TestWhatTheCommandsSayAndReturn(t *testing.T) {
 		{"version", []string{"version"}, Good, "1.2.3", ""},
 		{"a good file", []string{"check", good}, Good, "nothing is wrong", ""},
 		{"a bad file, with its place", []string{"check", bad}, Failed, "", bad + ":4:1: listen.1.accept: "},
+		{"a variable that is not set, with its place", []string{"check", unset}, Failed, "", unset + ":3:1: listen.1.address: "},
 		{"a file that is not there", []string{"check", "nowhere.toml"}, Failed, "", "nowhere.toml"},
 		{"check without a file", []string{"check"}, Misuse, "", "--help"},
 		{"an unknown command", []string{"serv"}, Misuse, "", "--help"},
@@ -68,6 +70,64 @@ func TestWhatTheCommandsSayAndReturn(t *testing.T) {
 				t.Errorf("exit %d, want %d\nout: %s\nwant in it: %s\nerr: %s\nwant in it: %s", code, c.code, out, c.out, errs, c.errs)
 			}
 		})
+	}
+}
+
+// What is checked is what would be put in force: the files that are named are read, too.
+func TestCheckReadsTheFilesThatAreNamed(t *testing.T) {
+	path := file(t, "config.toml", `version = 1
+
+[[listen]]
+address = "127.0.0.1:0"
+accept = ["reverse"]
+
+[tls]
+certificates = [
+  { cert = "cert.pem", key = "key.pem" },
+]
+
+[upstreams.shop]
+targets = [{ url = "https://127.0.0.1:3000" }]
+ca = "ours.pem"
+
+[forward]
+client_cert = "${NOT_SET_ANYWHERE:-client.pem}"
+`)
+	code, _, errs := called(t, "check", path)
+	folder := filepath.Dir(path)
+	for _, want := range []string{
+		path + ":9:5: tls.certificates.1.cert: Reading the certificate " + folder + "/cert.pem: ",
+		path + ":14:1: upstreams.shop.ca: Reading the trusted authority " + folder + "/ours.pem: ",
+		path + ":17:1: forward.client_cert: Reading the client certificate " + folder + "/client.pem: ",
+		"3 problems",
+	} {
+		if !strings.Contains(errs, filepath.FromSlash(want)) {
+			t.Errorf("%q is not in what was said:\n%s", want, errs)
+		}
+	}
+	if code != Failed {
+		t.Errorf("exit %d, want %d", code, Failed)
+	}
+
+	dir := t.TempDir()
+	if code, _, errs := called(t, "ca", "show", "--dir", dir); code != Good {
+		t.Fatal(errs)
+	}
+	var both []byte // a certificate and its key, PEM
+	for _, name := range []string{"ca.pem", "ca-key.pem"} {
+		text, err := os.ReadFile(filepath.Join(dir, "authority", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, text...)
+	}
+	for _, name := range []string{"cert.pem", "key.pem", "ours.pem", "client.pem"} {
+		if err := os.WriteFile(filepath.Join(folder, name), both, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, out, errs := called(t, "check", path); code != Good {
+		t.Errorf("exit %d with files that are good: %s%s", code, out, errs)
 	}
 }
 

@@ -43,11 +43,24 @@ func Parse(name string, text []byte, c Catalogue) (*Document, problem.List) {
 	if len(list) == 0 {
 		list = Check(doc, c)
 	}
+	l.placeAll(doc, list)
+	return doc, list
+}
+
+// Place gives problems that were found in doc after it was read from text their lines and columns, and sorts them.
+func Place(text []byte, doc *Document, list problem.List) {
+	l, err := locate(bytes.TrimPrefix(text, mark))
+	if err != nil { // Parse has told
+		return
+	}
+	l.placeAll(doc, list)
+}
+
+func (l *located) placeAll(doc *Document, list problem.List) {
 	for _, p := range list {
 		l.place(doc, p)
 	}
 	slices.SortStableFunc(list, func(a, b *problem.Problem) int { return a.Line - b.Line })
-	return doc, list
 }
 
 // mark is how some editors begin a file in UTF-8; TOML has no such thing.

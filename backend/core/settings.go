@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -39,17 +40,47 @@ func (c *Core) load(text []byte) (written, running *config.Document, list proble
 	return written, running, list
 }
 
-// CheckFile reads a configuration file and says what is wrong with it; nothing is started.
+// CheckFile reads a configuration file, and those it names for TLS, and says what is wrong with it; nothing is
+// started.
 func CheckFile(path string) (problem.List, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, problem.Wrap(problem.NotFound, err, "Reading %s: %v. Name a file that exists.", path, err)
 	}
 	doc, list := config.Parse(path, text, settingsCatalogue)
-	if len(list) == 0 {
-		_, list = doc.Expanded(os.LookupEnv)
+	if len(list) > 0 {
+		return list, nil
 	}
+	running, list := doc.Expanded(os.LookupEnv)
+	if len(list) == 0 {
+		list = checkFiles(running, filepath.Dir(path))
+	}
+	config.Place(text, doc, list)
 	return list, nil
+}
+
+// checkFiles reads the files that a configuration names for TLS; relative paths begin at folder.
+func checkFiles(doc *config.Document, folder string) (list problem.List) {
+	found := func(err error) { list = append(list, problem.ListOf(err)...) }
+	listening, err := ingressSettings(doc)
+	if err == nil {
+		err = listening.TLS.CheckFiles(folder)
+	}
+	found(err)
+	for _, u := range doc.Upstreams {
+		var s upstream.Settings
+		err := schema.Decode("upstreams."+u.Name, u.Settings, &s).Err()
+		if err == nil {
+			err = s.CheckFiles(u.Name, folder)
+		}
+		found(err)
+	}
+	var f upstream.Forward
+	if err = schema.Decode("forward", doc.Sections["forward"], &f).Err(); err == nil {
+		err = f.CheckFiles(folder)
+	}
+	found(err)
+	return list
 }
 
 // Catalogue is all that forms are made from.
@@ -232,10 +263,7 @@ func (c *Core) takeOver(text []byte, revision string, unreadable error) (again b
 		}
 		return false
 	}
-	list, ok := err.(problem.List)
-	if !ok {
-		list = problem.List{problem.Of(err)}
-	}
+	list := problem.ListOf(err)
 	c.broken.Store(&list)
 	again = unreadable != nil || !c.misspelt()
 	if before == nil || before.Error() != list.Error() {

@@ -115,11 +115,7 @@ func (b *builder) fail(where string, err error) {
 
 // failInside is fail for problems whose Where is relative to where.
 func (b *builder) failInside(where string, err error) {
-	list, ok := err.(problem.List)
-	if !ok {
-		list = problem.List{problem.Of(err)}
-	}
-	for _, p := range list {
+	for _, p := range problem.ListOf(err) {
 		if p.Where != "" {
 			p = p.At(where + "." + p.Where)
 		}

@@ -76,15 +76,23 @@ func (s *Server) newTerminator(t Termination) (*terminator, error) {
 	for _, name := range append(ownNames(), t.Names...) {
 		out.names.add(name)
 	}
+	var err error
+	out.files, err = certs.OpenFiles(s.options.pairs(t), s.options.Log)
+	return out, err
+}
+
+func (o Options) pairs(t Termination) []certs.Pair {
 	pairs := make([]certs.Pair, len(t.Certificates))
 	for i, c := range t.Certificates {
-		pairs[i] = certs.Pair{
-			Certificate: s.options.path(c.Cert), Key: s.options.path(c.Key), Where: "tls.certificates." + strconv.Itoa(i+1),
-		}
+		pairs[i] = certs.Pair{Certificate: o.path(c.Cert), Key: o.path(c.Key), Where: "tls.certificates." + strconv.Itoa(i+1)}
 	}
-	var err error
-	out.files, err = certs.OpenFiles(pairs, s.options.Log)
-	return out, err
+	return pairs
+}
+
+// CheckFiles reads the certificates that t names; relative paths begin at folder. The error is a problem or a
+// list of them.
+func (t Termination) CheckFiles(folder string) error {
+	return certs.Check(Options{Folder: folder}.pairs(t))
 }
 
 // path is where a file of the settings is.

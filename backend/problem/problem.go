@@ -142,6 +142,17 @@ func (l List) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// ListOf is err as a list: of one where it is not a list itself, of none where it is nil.
+func ListOf(err error) List {
+	switch list, ok := err.(List); {
+	case ok:
+		return list
+	case err == nil:
+		return nil
+	}
+	return List{Of(err)}
+}
+
 // Err is l as an error: nil when it is empty.
 func (l List) Err() error {
 	if len(l) == 0 {

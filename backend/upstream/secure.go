@@ -39,6 +39,25 @@ func tlsConfig(where string, s dialing) (*tls.Config, error) {
 	return config, nil
 }
 
+// from has the paths of its files begin where those of o do.
+func (s dialing) from(o Options) dialing {
+	s.CA, s.ClientCert, s.ClientKey = o.path(s.CA), o.path(s.ClientCert), o.path(s.ClientKey)
+	return s
+}
+
+// CheckFiles reads the files that the settings of the pool called name ask for; relative paths begin at folder.
+// The error is a problem.
+func (s Settings) CheckFiles(name, folder string) error {
+	_, err := tlsConfig("upstreams."+name, s.from(Options{Folder: folder}))
+	return err
+}
+
+// CheckFiles is that of Settings, for the section [forward].
+func (f Forward) CheckFiles(folder string) error {
+	_, err := tlsConfig("forward", f.from(Options{Folder: folder}))
+	return err
+}
+
 // authorities are the system's and those in the file; nil, which stands for the system's, without one.
 func authorities(file string) (*x509.CertPool, error) {
 	if file == "" {

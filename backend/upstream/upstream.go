@@ -115,7 +115,7 @@ func NewForward(f Forward, o Options) (*Pool, error) {
 }
 
 func newPool(where string, s dialing, o Options) (*Pool, error) {
-	s.CA, s.ClientCert, s.ClientKey = o.path(s.CA), o.path(s.ClientCert), o.path(s.ClientKey)
+	s = s.from(o)
 	p := &Pool{settings: s, refuse: o.Refuse, listens: o.Listens, resolver: o.Resolver, pseudonym: newPseudonym()}
 	p.via = "1.1 " + p.pseudonym
 	if p.refuse == nil {
