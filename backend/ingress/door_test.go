@@ -188,6 +188,7 @@ func TestARequestOverTheLimitIsTold(t *testing.T) {
 	}
 	close(on)
 	first.hear(okAnswer)
-	second.say(get) // the connection is of use
+	eventually(t, "it is over", func() bool { return h.Figures().InFlight == 0 }) // shortly after its answer is heard
+	second.say(get)                                                               // the connection is of use
 	second.hear(okAnswer)
 }
