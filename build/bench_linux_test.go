@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -169,13 +170,14 @@ func TestARunIsWrittenBelowTheMark(t *testing.T) {
 	}
 }
 
-// What a benchmark moved must be where it was: this is somebody's machine.
-func TestShieldGivesProcessorsBack(t *testing.T) {
+// What a benchmark moved must be where it was: this is somebody's machine. The test moves itself and what it
+// starts; to others it could do harm meanwhile.
+func TestWhatWasMovedAwayIsMovedBack(t *testing.T) {
 	if runtime.NumCPU() < 2 {
 		t.Skip("there is one processor: nothing is moved")
 	}
-	begin := func() *exec.Cmd {
-		c := exec.CommandContext(t.Context(), "sleep", "60")
+	begin := func(command ...string) *exec.Cmd {
+		c := exec.CommandContext(t.Context(), command[0], command[1:]...)
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -189,15 +191,21 @@ func TestShieldGivesProcessorsBack(t *testing.T) {
 		}
 		return of.Count()
 	}
-	old := begin()
+	ours := func() []thread {
+		return slices.DeleteFunc(threads(), func(one thread) bool { return one.process != os.Getpid() && one.parent != os.Getpid() })
+	}
+	old, pinned := begin("sleep", "60"), begin("taskset", "--cpu-list", "0", "sleep", "60")
 	before := processors(old)
-	back := shield()
-	young := begin()
+	for processors(pinned) != 1 { // taskset pins itself before it becomes sleep
+		time.Sleep(time.Millisecond)
+	}
+	back := moveAway(ours)
+	young := begin("sleep", "60")
 	if a, b := processors(old), processors(young); a != 1 || b != 1 {
-		t.Errorf("behind the shield programs run on %d and %d processors: the others are for what is measured", a, b)
+		t.Errorf("moved away, programs run on %d and %d processors: the others are for what is measured", a, b)
 	}
 	back()
-	if a, b := processors(old), processors(young); a != before || b != before {
-		t.Errorf("afterwards programs run on %d and %d processors, and before on %d", a, b, before)
+	if a, b, c := processors(old), processors(young), processors(pinned); a != before || b != before || c != 1 {
+		t.Errorf("afterwards programs run on %d and %d processors, before on %d; the one that was on one is on %d", a, b, before, c)
 	}
 }

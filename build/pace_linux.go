@@ -34,11 +34,12 @@ func pace(ctx context.Context, address, path string, rate float64, connections i
 }
 
 func paceHere(ctx context.Context, address, path string, rate float64, connections int, d time.Duration) ([]time.Duration, error) {
-	var mine unix.CPUSet
+	var mine, before unix.CPUSet
 	mine.Set(loadProcessor)
-	if err := unix.SchedSetaffinity(0, &mine); err != nil {
+	if err := errors.Join(unix.SchedGetaffinity(0, &before), unix.SchedSetaffinity(0, &mine)); err != nil {
 		return nil, fmt.Errorf("asking for a processor: %w", err)
 	}
+	defer func() { _ = unix.SchedSetaffinity(0, &before) }() // the program's first thread never ends
 	// By default the kernel may wake a thread 50 µs late to wake several at once.
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("asking for exact timers: %w", err)

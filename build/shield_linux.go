@@ -15,37 +15,47 @@ import (
 // programs, this one, and the kernel's threads. They take a processor for milliseconds at a time, and
 // mostly the one that a peer has to itself: on the way without a proxy nobody works there. What it has no
 // rights to move stays.
-func shield() (back func()) {
+func shield() (back func()) { return moveAway(threads) }
+
+// moveAway moves those that which lists to the processor of the load.
+func moveAway(which func() []thread) (back func()) {
 	var loads unix.CPUSet
 	loads.Set(loadProcessor)
-	before := map[int]unix.CPUSet{}
-	for _, t := range threads() {
+	before := map[int]unix.CPUSet{} // of those, too, that stay
+	for _, t := range which() {
 		var was unix.CPUSet
-		if unix.SchedGetaffinity(t.id, &was) == nil && was.Count() > 1 && unix.SchedSetaffinity(t.id, &loads) == nil {
-			before[t.id] = was
+		if unix.SchedGetaffinity(t.id, &was) != nil { // it has ended
+			continue
+		}
+		if before[t.id] = was; was.Count() > 1 {
+			_ = unix.SchedSetaffinity(t.id, &loads) // some of the kernel's may not be moved
 		}
 	}
 	return func() {
 		const tries = 5 // something may begin while one goes on
-		for i := 0; i < tries && moveBack(before, loads); i++ {
+		for i := 0; i < tries && moveBack(which(), before, loads); i++ {
 		}
 	}
 }
 
-// moveBack gives threads on those processors the ones they had before. Those that have begun since had what the
-// one had that began them.
-func moveBack(before map[int]unix.CPUSet, from unix.CPUSet) (moved bool) {
-	for _, t := range threads() {
+// moveBack gives those that are on the processors from the ones they had before. Who has begun since had what
+// the one had that began it.
+func moveBack(all []thread, before map[int]unix.CPUSet, from unix.CPUSet) (moved bool) {
+	for _, t := range all {
 		var is unix.CPUSet
 		if unix.SchedGetaffinity(t.id, &is) != nil || is != from {
 			continue
 		}
 		for _, of := range []int{t.id, t.process, t.parent} {
-			if was, known := before[of]; known {
-				before[t.id] = was
-				moved = unix.SchedSetaffinity(t.id, &was) == nil || moved
-				break
+			was, known := before[of]
+			if !known {
+				continue
 			}
+			before[t.id] = was
+			if was != from && unix.SchedSetaffinity(t.id, &was) == nil {
+				moved = true
+			}
+			break
 		}
 	}
 	return moved
