@@ -380,6 +380,9 @@ func (b *heldBody) Ready() bool { return flow.Ready(b.ReadCloser) }
 // Same is the body whose bytes it passes on as they are.
 func (b *heldBody) Same() io.ReadCloser { return b.ReadCloser }
 
+// Inside is the body that may be read in its place (see flow.Inside).
+func (b *heldBody) Inside() io.ReadCloser { return b.ReadCloser }
+
 func (b *heldBody) Close() error {
 	err := b.ReadCloser.Close()
 	if !b.closed.Swap(true) {

@@ -114,6 +114,18 @@ func Ready(body io.Reader) bool {
 	return ok && b.Ready()
 }
 
+// Inside is the body to which it makes no difference who reads it: those around it look neither at its bytes
+// nor at its errors, and are to be closed in its place. Such bodies say so by a method Inside.
+func Inside(body io.ReadCloser) io.ReadCloser {
+	for {
+		around, ok := body.(interface{ Inside() io.ReadCloser })
+		if !ok {
+			return body
+		}
+		body = around.Inside()
+	}
+}
+
 // NewResponse is a complete answer made here. An empty contentType sets no field.
 func NewResponse(status int, contentType string, body []byte) *Response {
 	r := &Response{Status: status, Proto: "HTTP/1.1", Body: NoBody, ContentLength: int64(len(body))}

@@ -73,17 +73,31 @@ func (b *Body) Read(p []byte) (int, error) {
 		// Past the buffer only for much: a small chunk and the framing after it come in one go.
 		if want := min(int64(len(p)), b.left); want >= small {
 			n, err := b.reader.read(p[:want])
-			b.arrived(n)
-			if b.done {
-				return n, b.finish(io.EOF)
-			}
-			return n, b.cut(err)
+			return n, b.Passed(n, err)
 		}
 		if err := b.cut(b.reader.fill()); err != nil {
 			return 0, err
 		}
 	}
 	return 0, nil
+}
+
+// Beside is how many bytes of the body may be taken from the connection without its reader, which has none of
+// them: 0 where it has, and where the body has no length.
+func (b *Body) Beside() int64 {
+	if b.length < 0 || b.err != nil || b.reader.failed != nil || len(b.reader.Buffered()) > 0 {
+		return 0
+	}
+	return b.left
+}
+
+// Passed counts n bytes of data that were taken so, and is what Read would say: err is why there were no more.
+func (b *Body) Passed(n int, err error) error {
+	b.arrived(n)
+	if b.done {
+		return b.finish(io.EOF)
+	}
+	return b.cut(err)
 }
 
 // collect copies the data that is in the buffer, of several chunks if they are there.

@@ -71,6 +71,20 @@ func (b *BodyWriter) Write(p []byte) (int, error) {
 	return n, b.err
 }
 
+// Left is how many bytes may still be written; 0 where the body has no length.
+func (b *BodyWriter) Left() int64 {
+	if b.err != nil {
+		return 0
+	}
+	return b.left
+}
+
+// Passed counts n bytes, no more than were left, that were written without b; err is why there were no more.
+func (b *BodyWriter) Passed(n int, err error) {
+	b.left -= int64(n)
+	b.err = err
+}
+
 // chunk sends p with its framing in one Write, or in one vector where p is large.
 func (b *BodyWriter) chunk(p []byte) (int, error) {
 	if b.scratch == nil {

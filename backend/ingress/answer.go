@@ -9,6 +9,7 @@ import (
 
 	"proxycache/backend/flow"
 	"proxycache/backend/http1"
+	"proxycache/backend/socket"
 )
 
 // write gives an ordinary response to the client, and tells whether the connection may be used again.
@@ -146,14 +147,22 @@ func (t *turn) pass(r *flow.Response, length int64) (sent int64, err error) {
 	body.Open(out.w, length)
 	buf := buffers.Get()
 	defer buffers.Put(buf)
+	bypass := t.bypass(r.Body)
+	defer bypass.Close()
 	for {
-		n, err := r.Body.Read(buf[:])
-		if n > 0 {
-			if err := out.pass(body, buf[:n], err == io.EOF); err != nil {
-				return sent, blame(err)
+		var n int
+		var err, lost error
+		if bypass.Open(body.Left()) {
+			if n, err = bypass.Fill(body.Left()); n > 0 {
+				lost = out.splice(body, &bypass)
 			}
-			sent += int64(n)
+		} else if n, err = r.Body.Read(buf[:]); n > 0 {
+			lost = out.pass(body, buf[:n], err == io.EOF)
 		}
+		if lost != nil {
+			return sent, blame(lost)
+		}
+		sent += int64(n)
 		switch {
 		case err == io.EOF:
 			var trailer flow.Header
@@ -166,6 +175,15 @@ func (t *turn) pass(r *flow.Response, length int64) (sent int64, err error) {
 			return sent, brokenBody{err}
 		}
 	}
+}
+
+// bypass is for a body whose bytes nobody looks at, where there is no TLS.
+func (t *turn) bypass(body io.ReadCloser) socket.Bypass {
+	c := t.client
+	if c.conn != c.raw {
+		return socket.Bypass{}
+	}
+	return socket.NewBypass(flow.Inside(body), c.raw)
 }
 
 // blame tells a body that is not as long as it said from a connection that failed.

@@ -3,6 +3,7 @@ package ingress
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 
 	"proxycache/backend/http1"
 	"proxycache/backend/problem"
+	"proxycache/backend/socket"
 )
 
 var errBodyOver = errors.New("ingress: the exchange is over, its request body cannot be read any more")
@@ -35,6 +37,33 @@ type requestBody struct {
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
+	return b.take(func() (int, error) { return b.from.Read(p) })
+}
+
+// Beside is the client's socket, and how much of the body Fill may take there; none where only Read has it.
+func (b *requestBody) Beside() (from net.Conn, most int64) {
+	b.one.Lock()
+	defer b.one.Unlock()
+	c := b.turn.client
+	b.mu.Lock()
+	closed := b.closed
+	b.mu.Unlock()
+	if closed || b.buffered || b.from.Done() || c.conn != c.raw || len(c.in.ahead) > 0 {
+		return nil, 0
+	}
+	return c.raw, b.from.Beside()
+}
+
+// Fill is a Read into a pipe that leads away from there.
+func (b *requestBody) Fill(pipe *socket.Pipe, most int64) (int, error) {
+	return b.take(func() (int, error) {
+		n, err := pipe.Fill(min(most, b.from.Beside()))
+		return n, b.from.Passed(n, err)
+	})
+}
+
+// take takes some of the body by read, which may be called again where it has met a deadline.
+func (b *requestBody) take(read func() (int, error)) (int, error) {
 	b.one.Lock()
 	defer b.one.Unlock()
 	b.touched.Store(true)
@@ -42,9 +71,9 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if err := b.enter(); err != nil {
 		return 0, err
 	}
-	n, err := b.from.Read(p)
+	n, err := read()
 	for err != nil && errors.Is(err, os.ErrDeadlineExceeded) && b.goOn() {
-		n, err = b.from.Read(p)
+		n, err = read()
 	}
 	closed := b.leave()
 	if b.from.Done() && !b.complete.Load() {
@@ -54,7 +83,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 			b.turn.client.in.watchFor(time.Now())
 		}
 	}
-	if err == nil || err == io.EOF {
+	if err == nil || err == io.EOF || errors.Is(err, errors.ErrUnsupported) {
 		return n, err
 	}
 	if closed {

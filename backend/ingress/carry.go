@@ -119,14 +119,20 @@ func (w way) run() error {
 	}
 	if pipe, err := w.beside.pipe(); err == nil {
 		defer pipe.Close()
-		return w.beside.run(pipe, w.moved)
+		if err := w.beside.run(pipe, w.moved); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		if err := w.beside.from.SetReadDeadline(time.Time{}); err != nil {
+			return err
+		}
 	}
 	_, err := io.Copy(to, w.from)
 	return err
 }
 
 // pass leads from socket to socket, without the bytes coming to us (splice(2)); whoever watches them
-// on the ordinary way is told how many they were.
+// on the ordinary way is told how many they were. It ends with errors.ErrUnsupported where the rest must be
+// read.
 type pass struct {
 	to, from net.Conn
 	ahead    func() int // bytes that come before those in from

@@ -303,11 +303,10 @@ func (j *joined) Read(p []byte) (int, error) {
 
 // Write goes on where a deadline has passed that was a look: TLS could not, which has counted the bytes.
 func (j *joined) Write(p []byte) (int, error) {
-	n, err := j.Conn.Write(p)
-	if err != nil && j.out != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		return j.out.writeOn(j.Conn, p, n)
+	if j.out != nil {
+		return j.out.writeOn(j.Conn, p)
 	}
-	return n, err
+	return j.Conn.Write(p)
 }
 
 // SetWriteDeadline is for those who mean a deadline, as TLS for its last words.

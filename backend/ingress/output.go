@@ -11,6 +11,7 @@ import (
 
 	"proxycache/backend/flow"
 	"proxycache/backend/http1"
+	"proxycache/backend/socket"
 )
 
 const (
@@ -56,19 +57,22 @@ type output struct {
 // Write writes to the connection, until the client has taken nothing for the write timeout. The deadline
 // is only the next look at that, and need not be moved for each answer.
 func (o *output) Write(p []byte) (int, error) {
-	c := o.client
-	look := c.server.limits.Load().writeTimeout / slack
+	if err := o.lookLater(); err != nil {
+		return 0, err
+	}
+	if c := o.client; c.conn == c.raw {
+		return o.writeOn(c.raw, p)
+	}
+	return o.client.conn.Write(p) // writeOn is below TLS
+}
+
+func (o *output) lookLater() error {
+	look := o.client.server.limits.Load().writeTimeout / slack
 	now := time.Now()
 	if left := time.Duration(o.until.Load() - now.UnixNano()); left < look || left > 2*look {
-		if err := o.lookIn(2*look, now); err != nil {
-			return 0, err
-		}
+		return o.lookIn(2*look, now)
 	}
-	n, err := c.conn.Write(p)
-	if err != nil && c.conn == c.raw && errors.Is(err, os.ErrDeadlineExceeded) { // else writeOn follows below TLS
-		return o.writeOn(c.conn, p, n)
-	}
-	return n, err
+	return nil
 }
 
 func (o *output) lookIn(d time.Duration, now time.Time) error {
@@ -77,18 +81,28 @@ func (o *output) lookIn(d time.Duration, now time.Time) error {
 	return o.client.raw.SetWriteDeadline(until)
 }
 
-// writeOn goes on with a write of which n bytes have left, as long as the client takes something. It tries
-// again at each look: the system tells of room only when much of what it has for the client was taken.
-func (o *output) writeOn(to io.Writer, p []byte, n int) (int, error) {
-	limit, now := o.client.server.limits.Load().writeTimeout, time.Now()
-	for since := now; ; now = time.Now() {
-		if now.Sub(since) >= limit {
-			return n, os.ErrDeadlineExceeded
-		}
+// writeOn writes, behind deadlines too, as long as the client takes something.
+func (o *output) writeOn(to io.Writer, p []byte) (int, error) {
+	return o.insist(func() (int, error) {
+		n, err := to.Write(p)
+		p = p[n:]
+		return n, err
+	})
+}
+
+// insist has a write go on that meets a deadline, as long as the client takes something. It tries again at each
+// look: the system tells of room only when much of what it has for the client was taken.
+func (o *output) insist(write func() (int, error)) (n int, err error) {
+	n, err = write()
+	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	limit, since := o.client.server.limits.Load().writeTimeout, time.Now()
+	for now := since; now.Sub(since) < limit; now = time.Now() {
 		if err := o.lookIn(limit/slack, now); err != nil {
 			return n, err
 		}
-		m, err := to.Write(p[n:])
+		m, err := write()
 		n += m
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
@@ -97,6 +111,7 @@ func (o *output) writeOn(to io.Writer, p []byte, n int) (int, error) {
 			since = time.Now()
 		}
 	}
+	return n, os.ErrDeadlineExceeded
 }
 
 func (o *output) open(t *turn) {
@@ -164,6 +179,22 @@ func (o *output) pass(body *http1.BodyWriter, p []byte, more bool) error {
 		return nil
 	}
 	return o.w.Flush()
+}
+
+// splice writes a piece of the body that passes beside us.
+func (o *output) splice(body *http1.BodyWriter, piece *socket.Bypass) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.loosen()
+	if err := o.w.Flush(); err != nil {
+		return err
+	}
+	if err := o.lookLater(); err != nil {
+		return err
+	}
+	n, err := o.insist(piece.Empty)
+	body.Passed(n, err)
+	return err
 }
 
 // finish ends the body and sends what is left.

@@ -534,6 +534,41 @@ func TestUrgentBytesHideNone(t *testing.T) {
 	}
 }
 
+// Nothing passes in the system around urgent bytes: whoever reads has what a pipe cannot have.
+func TestUrgentBytesDoNotPassThroughAPipe(t *testing.T) {
+	from, far := ours(t)
+	to, heard := ours(t)
+	pipe, err := NewPipe(to, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	_ = from.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = heard.SetReadDeadline(time.Now().Add(10 * time.Second))
+	p := make([]byte, 64)
+	for range 50 {
+		_ = unix.Send(far.fd, []byte("abc"), 0)
+		_ = unix.Send(far.fd, []byte("X"), unix.MSG_OOB)
+		_ = unix.Send(far.fd, []byte("def"), 0)
+		for passed := int64(0); passed < 6; {
+			n, err := pipe.Move(6 - passed)
+			passed += n
+			if errors.Is(err, errors.ErrUnsupported) {
+				var got int
+				got, err = from.Read(p[:6-passed])
+				_, _ = to.Write(p[:got])
+				passed += int64(got)
+			}
+			if err != nil {
+				t.Fatalf("after %d bytes: %v", passed, err)
+			}
+		}
+		if n, err := io.ReadFull(heard, p[:6]); string(p[:n]) != "abcdef" {
+			t.Fatalf("heard %q, %v", p[:n], err)
+		}
+	}
+}
+
 func TestCloseIsTheReasonThatIsTold(t *testing.T) {
 	t.Run("of a deadline that has passed too", func(t *testing.T) {
 		near, _ := ours(t)

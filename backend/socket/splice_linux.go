@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pipeful is how much is asked to go through a pipe at once; it takes what it has room for.
-const pipeful = 1 << 20
+// pipeful is how much a pipe is asked to hold: with more, it costs no less, and keeps more in the system for a
+// peer that takes nothing.
+const pipeful = 64 << 10
 
 // A Pipe is what bytes go through from socket to socket in the system, without coming to us (splice(2)).
 type Pipe struct {
@@ -41,16 +42,16 @@ func (p *Pipe) Close() {
 }
 
 // Move moves bytes until it were most, or those that come end, which is io.EOF. It meets the deadlines of
-// both connections, and can go on behind them.
+// both connections, and can go on behind them. Other errors are those of Fill and Empty.
 func (p *Pipe) Move(most int64) (moved int64, err error) {
 	for moved < most {
 		if p.holds == 0 {
-			if err := p.fill(int(min(most-moved, pipeful))); err != nil {
+			if _, err := p.Fill(most - moved); err != nil {
 				return moved, err
 			}
 		}
-		n, err := p.empty()
-		moved += n
+		n, err := p.Empty()
+		moved += int64(n)
 		if err != nil {
 			return moved, err
 		}
@@ -58,42 +59,45 @@ func (p *Pipe) Move(most int64) (moved int64, err error) {
 	return moved, nil
 }
 
-// fill waits for bytes.
-func (p *Pipe) fill(most int) error {
+// Fill is a Read of at most so many bytes into the pipe, in which nothing may be. Where bytes have come that
+// cannot pass, as those around urgent ones, the error is ErrUnsupported: Read has them.
+func (p *Pipe) Fill(most int64) (int, error) {
 	var n int64
-	var errno error
-	err := (*raw)(p.from).Read(func(fd uintptr) (done bool) {
-		n, errno = splice(int(fd), p.in, most)
-		return errno != unix.EAGAIN
+	var err error
+	failed := (*raw)(p.from).Read(func(fd uintptr) (done bool) {
+		n, err = splice(int(fd), p.in, int(min(most, pipeful)))
+		if err == unix.EAGAIN && p.from.urgent.Load() && readableNow(int(fd)) {
+			err = errors.ErrUnsupported
+		}
+		return err != unix.EAGAIN
 	})
 	switch {
+	case failed != nil:
+		return 0, failed
 	case err != nil:
-		return err
-	case errno != nil:
-		return errno
+		return 0, err
 	case n == 0:
-		return io.EOF
+		return 0, io.EOF
 	}
 	p.holds = int(n)
-	return nil
+	return p.holds, nil
 }
 
-// empty has all come out.
-func (p *Pipe) empty() (moved int64, err error) {
-	var errno error
-	err = (*raw)(p.to).Write(func(fd uintptr) (done bool) {
+// Empty writes all that the pipe holds, or returns why not; it can go on behind a deadline.
+func (p *Pipe) Empty() (moved int, err error) {
+	failed := (*raw)(p.to).Write(func(fd uintptr) (done bool) {
 		for p.holds > 0 {
 			var n int64
-			if n, errno = splice(p.out, int(fd), p.holds); errno != nil {
-				return errno != unix.EAGAIN
+			if n, err = splice(p.out, int(fd), p.holds); err != nil {
+				return err != unix.EAGAIN
 			}
 			p.holds -= int(n)
-			moved += n
+			moved += int(n)
 		}
 		return true
 	})
-	if err == nil {
-		err = errno
+	if failed != nil {
+		err = failed
 	}
 	return moved, err
 }

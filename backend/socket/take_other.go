@@ -19,5 +19,11 @@ func NewPipe(to, from net.Conn) (*Pipe, error) { return nil, errors.ErrUnsupport
 // Move moves nothing.
 func (*Pipe) Move(most int64) (int64, error) { return 0, errors.ErrUnsupported }
 
+// Fill has nothing.
+func (*Pipe) Fill(most int64) (int, error) { return 0, errors.ErrUnsupported }
+
+// Empty has nothing to write.
+func (*Pipe) Empty() (int, error) { return 0, errors.ErrUnsupported }
+
 // Close does nothing.
 func (*Pipe) Close() {}

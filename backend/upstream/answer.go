@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strconv"
 	"syscall"
 
 	"proxycache/backend/flow"
 	"proxycache/backend/http1"
+	"proxycache/backend/socket"
 )
 
 // upgrade hands the connection over.
@@ -94,6 +96,29 @@ func (k *call) Read(p []byte) (int, error) {
 		return 0, io.ErrClosedPipe
 	}
 	n, err := k.body.Read(p)
+	return n, k.came(err)
+}
+
+// Beside is the socket that the body comes from and how many bytes of it Fill may take there; none where only
+// Read has them.
+func (k *call) Beside() (from net.Conn, most int64) {
+	if k.body == nil || k.over || !k.c.clear || k.uploading() { // who sends looks at what Read hears
+		return nil, 0
+	}
+	return k.c.socket, k.body.Beside()
+}
+
+// Fill is a Read into a pipe that leads away from there.
+func (k *call) Fill(pipe *socket.Pipe, most int64) (int, error) {
+	n, err := pipe.Fill(min(most, k.body.Beside()))
+	if errors.Is(err, errors.ErrUnsupported) {
+		return 0, err
+	}
+	return n, k.came(k.body.Passed(n, err))
+}
+
+// came looks at what came with some of the body: its end, or why there is none.
+func (k *call) came(err error) error {
 	if err == io.EOF && k.answer.Length == http1.UntilClose && k.c.unclosed() { // RFC 9112 §9.8
 		err = errUnclosed
 	}
@@ -108,7 +133,7 @@ func (k *call) Read(p []byte) (int, error) {
 		k.p.lines.failed(k.t.site, k.failed)
 		err = k.failed
 	}
-	return n, err
+	return err
 }
 
 // inTheMiddle is a reset as an end before the end: the answer had begun.

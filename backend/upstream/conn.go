@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -61,6 +62,21 @@ func (c *conn) Write(p []byte) (int, error) {
 		return c.paced.Write(p)
 	}
 	return c.Conn.Write(p)
+}
+
+// bypass is for a request's body whose bytes nobody looks at, where there is no TLS.
+func (c *conn) bypass(body io.ReadCloser) socket.Bypass {
+	if !c.clear {
+		return socket.Bypass{}
+	}
+	return socket.NewBypass(flow.Inside(body), c.socket)
+}
+
+// splice writes a piece of a body that passes beside us.
+func (c *conn) splice(body *http1.BodyWriter, piece *socket.Bypass) error {
+	n, err := c.paced.insist(piece.Empty)
+	body.Passed(n, err)
+	return err
 }
 
 // unclosed tells that TLS has ended with the connection below, and not by close_notify: crypto/tls calls both

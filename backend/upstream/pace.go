@@ -41,16 +41,11 @@ const (
 func newPaced(c net.Conn) *paced { return &paced{Conn: c} }
 
 func (c *paced) Write(p []byte) (int, error) {
-	if c.patience > 0 && !c.looking {
-		if err := c.lookLater(); err != nil {
-			return 0, err
-		}
-	}
-	n, err := c.Conn.Write(p)
-	if err != nil && c.looking && errors.Is(err, os.ErrDeadlineExceeded) {
-		return c.writeOn(p, n)
-	}
-	return n, err
+	return c.insist(func() (int, error) {
+		n, err := c.Conn.Write(p)
+		p = p[n:]
+		return n, err
+	})
 }
 
 func (c *paced) lookLater() error {
@@ -58,15 +53,24 @@ func (c *paced) lookLater() error {
 	return c.Conn.SetWriteDeadline(time.Now().Add(c.patience / looks))
 }
 
-// writeOn goes on with a write of which n bytes have left, as long as something moves. It tries again at each
-// look: the system tells of room only when much of what it has for the peer was taken.
-func (c *paced) writeOn(p []byte, n int) (int, error) {
+// insist has a write go on that meets a deadline, as long as something moves. It tries again at each look: the
+// system tells of room only when much of what it has for the peer was taken.
+func (c *paced) insist(write func() (int, error)) (n int, err error) {
+	if c.patience > 0 && !c.looking {
+		if err := c.lookLater(); err != nil {
+			return 0, err
+		}
+	}
+	n, err = write()
+	if err == nil || !c.looking || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
 	since, heard := time.Now(), c.heard.Load()
 	for {
 		if err := c.lookLater(); err != nil {
 			return n, err
 		}
-		m, err := c.Conn.Write(p[n:])
+		m, err := write()
 		n += m
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err

@@ -96,19 +96,32 @@ func (u *upload) copy(left int64) error {
 	out := http1.NewBodyWriter(u.c, left)
 	buf, _ := uploadBuffers.Get().(*[uploadBuffer]byte)
 	defer uploadBuffers.Put(buf)
+	bypass := u.c.bypass(u.request.Body)
+	defer bypass.Close()
 	for left != 0 {
 		if u.stopped.Load() {
 			return io.ErrClosedPipe
 		}
-		n, err := u.request.Body.Read(buf[:])
+		var n int
+		var err, lost error
+		past := bypass.Open(out.Left())
+		if past {
+			n, err = bypass.Fill(out.Left())
+		} else {
+			n, err = u.request.Body.Read(buf[:])
+		}
 		u.ending.Store(err == io.EOF || left == int64(n))
-		if n > 0 {
-			if _, err := out.Write(buf[:n]); err != nil {
-				return err // the response may still say why
-			}
-			if left > 0 {
-				left -= int64(n)
-			}
+		switch {
+		case n > 0 && past:
+			lost = u.c.splice(out, &bypass)
+		case n > 0:
+			_, lost = out.Write(buf[:n])
+		}
+		if lost != nil {
+			return lost // the response may still say why
+		}
+		if left > 0 {
+			left -= int64(n)
 		}
 		if err == io.EOF && left <= 0 {
 			break

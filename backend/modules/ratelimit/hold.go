@@ -63,6 +63,9 @@ func (b *heldBody) Ready() bool { return flow.Ready(b.ReadCloser) }
 // Same tells the trail that the bytes are those of the body inside.
 func (b *heldBody) Same() io.ReadCloser { return b.ReadCloser }
 
+// Inside is the body that may be read in its place (see flow.Inside).
+func (b *heldBody) Inside() io.ReadCloser { return b.ReadCloser }
+
 func (b *heldBody) Close() error {
 	err := b.ReadCloser.Close()
 	b.hold.end()

@@ -31,6 +31,9 @@ func (h *held) Ready() bool { return flow.Ready(h.ReadCloser) }
 // Same is the body whose bytes it passes on as they are.
 func (h *held) Same() io.ReadCloser { return h.ReadCloser }
 
+// Inside is the body that may be read in its place (see flow.Inside).
+func (h *held) Inside() io.ReadCloser { return h.ReadCloser }
+
 func (h *held) Close() error {
 	defer h.cancel(nil)
 	return h.ReadCloser.Close()
