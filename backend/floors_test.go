@@ -16,7 +16,7 @@ import (
 // floors are the packages from the ground up: an import goes down, never up, never sideways. The
 // folders of modules/ are parts; modules itself is the list of them.
 var floors = [][]string{
-	{"problem", "bus", "socket", "atomicfile"},
+	{"problem", "bus", "socket", "resolve", "atomicfile"},
 	{"flow", "http1", "http2", "socks", "proxyprotocol", "schema", "coding", "page", "redis", "redis/redistest", "metrics"},
 	{"policy", "filter", "template", "cachestore"},
 	{"modules/*", "config", "upstream", "certs", "store", "policytest"},

@@ -3,10 +3,12 @@ package journey
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
+
+	"proxycache/backend/resolve"
 )
 
 // storyNames are the names of a story; others are the system's.
@@ -15,14 +17,14 @@ type storyNames struct {
 	known map[string][]netip.Addr
 }
 
-func (n *storyNames) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+func (n *storyNames) Lookup(ctx context.Context, host string) ([]netip.Addr, time.Duration, error) {
 	n.mu.Lock()
 	addresses, ok := n.known[host]
 	n.mu.Unlock()
 	if ok {
-		return addresses, nil
+		return addresses, 0, nil
 	}
-	return net.DefaultResolver.LookupNetIP(ctx, network, host)
+	return resolve.System{}.Lookup(ctx, host)
 }
 
 func (s *telling) naming(one section) error {

@@ -149,13 +149,13 @@ func (p *Pool) lookUp(ctx context.Context, x *flow.Exchange, t *target) ([]netip
 		return []netip.Addr{netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})}, nil
 	}
 	x.Timing.DNSStart = x.Since()
-	ips, err := p.resolver.LookupNetIP(ctx, "ip", t.host)
+	ips, ttl, err := p.resolver.Lookup(ctx, t.host)
 	x.Timing.DNSDone = x.Since()
 	if err != nil || len(ips) == 0 {
 		return nil, p.notFound(x, t, err)
 	}
 	if !p.forward && t.site != nil {
-		p.lines.learnFirst(t.site, ips)
+		p.lines.learnFirst(t.site, ips, ttl)
 	}
 	return alternate(ips), nil
 }

@@ -185,7 +185,7 @@ func TestOnlyTheFamilyOfTheFirstAddressIsUsed(t *testing.T) {
 		{[]string{"2001:db8::1", "192.0.2.2"}, "app.test:80"},
 	} {
 		names.to(nil, c.ips...)
-		ips, _ := names.LookupNetIP(context.Background(), "ip", "app.test")
+		ips, _, _ := names.Lookup(context.Background(), "app.test")
 		p.lines.learn(p.seats[0].named.site.names, ips)
 		if got := p.members(); got != c.want {
 			t.Errorf("of %v the targets are %s", c.ips, got)

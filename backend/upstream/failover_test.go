@@ -129,12 +129,12 @@ func TestWhatMayNotBeRepeatedGoesToNoOtherTarget(t *testing.T) {
 // pondering is a resolver that fails after the time it has for a name, or when its own is over.
 type pondering map[string]time.Duration
 
-func (d pondering) LookupNetIP(ctx context.Context, _, host string) ([]netip.Addr, error) {
+func (d pondering) Lookup(ctx context.Context, host string) ([]netip.Addr, time.Duration, error) {
 	select {
 	case <-time.After(d[host]):
-		return nil, errors.New("no idea")
+		return nil, 0, errors.New("no idea")
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, 0, ctx.Err()
 	}
 }
 

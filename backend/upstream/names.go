@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// Resolver finds the addresses of a name; *net.Resolver is one. network is "ip".
+// Resolver finds the addresses of a name; resolve.System is one.
 type Resolver interface {
-	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	// Lookup tells with the addresses how long they hold; 0 where that is not known.
+	Lookup(ctx context.Context, host string) (ips []netip.Addr, ttl time.Duration, err error)
 }
 
 // names are the addresses of an origin that is given by its name. New connections look it up by
@@ -19,7 +20,7 @@ type Resolver interface {
 type names struct {
 	resolver Resolver
 	host     string
-	every    time.Duration // at most so often it is looked up beside
+	every    time.Duration // so often it is looked up beside, and sooner where an answer holds shorter
 
 	due     time.Time // not before
 	running bool
@@ -58,22 +59,37 @@ func (l *lines) lookNow(s *site) {
 func (l *lines) lookUp(s *site) {
 	ctx, cancel := context.WithTimeout(l.over, lookUpWithin)
 	defer cancel()
-	ips, err := s.names.resolver.LookupNetIP(ctx, "ip", s.names.host)
+	n := s.names
+	ips, ttl, err := n.resolver.Lookup(ctx, n.host)
 	if err == nil {
-		l.learn(s.names, ips)
+		l.learn(n, ips)
 	}
 	l.mu.Lock()
-	s.names.running = false
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	n.running = false
+	if err == nil {
+		n.dueIn(ttl)
+	}
+}
+
+// dueIn has the name looked up again when an answer that has just come does not hold any more.
+func (n *names) dueIn(ttl time.Duration) {
+	if ttl == 0 {
+		ttl = n.every
+	}
+	n.due = time.Now().Add(min(ttl, n.every))
 }
 
 // learnFirst takes the answer that came before the first connection to s, where its name is looked up
 // again. Later ones are left to the look-ups beside: where answers differ from one moment to the next,
 // connections do not end with each.
-func (l *lines) learnFirst(s *site, ips []netip.Addr) {
+func (l *lines) learnFirst(s *site, ips []netip.Addr, ttl time.Duration) {
 	l.mu.Lock()
 	n := s.names
 	first := n != nil && n.now == nil
+	if first {
+		n.dueIn(ttl)
+	}
 	l.mu.Unlock()
 	if first {
 		l.learn(n, ips)

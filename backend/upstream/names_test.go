@@ -21,14 +21,15 @@ type turning struct {
 	mu    sync.Mutex
 	asked int
 	ips   []netip.Addr
+	ttl   time.Duration
 	err   error
 }
 
-func (r *turning) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+func (r *turning) Lookup(context.Context, string) ([]netip.Addr, time.Duration, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
-	return append([]netip.Addr(nil), r.ips...), r.err
+	return append([]netip.Addr(nil), r.ips...), r.ttl, r.err
 }
 
 func (r *turning) to(err error, ips ...string) {
@@ -154,32 +155,72 @@ func TestAnAddressThatDoesNotAnswerIsLookedUpAtOnce(t *testing.T) {
 	names.answered(t, p, 1)
 }
 
-func TestANameIsLookedUpAtMostSoOften(t *testing.T) {
+// TestANameIsLookedUpWhenItsAnswerEnds, or every resolve_every where that is sooner, or not known.
+func TestANameIsLookedUpWhenItsAnswerEnds(t *testing.T) {
+	for _, c := range []struct {
+		ttl  time.Duration
+		want int // in 100 s
+	}{
+		{0, 3},
+		{time.Second, 99},
+		{5 * time.Second, 19},
+		{20 * time.Second, 4},
+		{10 * time.Minute, 3},
+	} {
+		t.Run(c.ttl.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				names := &turning{ttl: c.ttl}
+				names.to(nil, "192.0.2.1")
+				p, err := New("shop", settings("http://app.test"), Options{Resolver: names})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer p.Close()
+				at := p.balance.all()[0]
+				if _, err := p.lookUp(t.Context(), ask(t, "GET", "/"), at); err != nil {
+					t.Fatal(err)
+				}
+				use := func() {
+					p.lines.mu.Lock()
+					p.lines.lookAgain(at.site, time.Now())
+					p.lines.mu.Unlock()
+					synctest.Wait()
+				}
+				for range 100 { // used once a second
+					use()
+					time.Sleep(time.Second)
+				}
+				if n := names.count() - 1; n != c.want {
+					t.Errorf("in 100 s it was looked up %d times", n)
+				}
+				n := names.count()
+				time.Sleep(time.Hour)
+				if names.count() != n {
+					t.Errorf("without use it was looked up: %d times", names.count()-n)
+				}
+			})
+		})
+	}
+}
+
+// TestAnAnswerThatFailsIsAskedForLater: as where nobody says when.
+func TestAnAnswerThatFailsIsAskedForLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		names := &turning{}
-		names.to(nil, "192.0.2.1")
+		names := &turning{ttl: time.Second}
+		names.to(errors.New("no name server"))
 		p, err := New("shop", settings("http://app.test"), Options{Resolver: names})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer p.Close()
-		site := p.balance.all()[0].site
-		use := func() {
+		for range 100 {
 			p.lines.mu.Lock()
-			p.lines.lookAgain(site, time.Now())
+			p.lines.lookAgain(p.balance.all()[0].site, time.Now())
 			p.lines.mu.Unlock()
-			synctest.Wait()
-		}
-		for range 100 { // used once a second
-			use()
 			time.Sleep(time.Second)
 		}
 		if n := names.count(); n != 3 {
 			t.Errorf("in 100 s it was looked up %d times", n)
-		}
-		time.Sleep(time.Hour)
-		if n := names.count(); n != 3 {
-			t.Errorf("without use it was looked up: %d times", n)
 		}
 	})
 }

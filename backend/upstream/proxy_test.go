@@ -362,11 +362,11 @@ func TestWhatIsReachedWithoutTheProxy(t *testing.T) {
 // named answers look-ups from a table.
 type named map[string][]netip.Addr
 
-func (n named) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+func (n named) Lookup(_ context.Context, host string) ([]netip.Addr, time.Duration, error) {
 	if ips := n[host]; ips != nil {
-		return append([]netip.Addr(nil), ips...), nil
+		return append([]netip.Addr(nil), ips...), 0, nil
 	}
-	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	return nil, 0, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
 
 func TestWhatIsRefusedIsRefusedThroughAProxy(t *testing.T) {

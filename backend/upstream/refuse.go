@@ -39,7 +39,7 @@ func (p *Pool) refuseThrough(ctx context.Context, t *target, addresses []netip.A
 	if !refused(loopback) || !slices.ContainsFunc(addresses, func(a netip.AddrPort) bool { return OwnAddress(a.Addr()) }) {
 		return nil
 	}
-	ips, err := p.resolver.LookupNetIP(ctx, "ip", host)
+	ips, _, err := p.resolver.Lookup(ctx, host)
 	if err != nil {
 		return p.forbidden(t) // where it leads is not known
 	}

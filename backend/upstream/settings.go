@@ -59,7 +59,7 @@ type dialing struct {
 	QueueTimeout    schema.Duration `toml:"queue_timeout" title:"Queue timeout" default:"10s" min:"1ms" max:"1h" help:"How long a request may wait for a connection; then it is answered 503."`
 	MaxIdle         int             `toml:"max_idle" title:"Idle connections" default:"64" min:"0" max:"10000" help:"How many unused connections to one server are kept for later requests."`
 	IdleTimeout     schema.Duration `toml:"idle_timeout" title:"Idle timeout" default:"90s" min:"1s" max:"1d" help:"How long a connection is kept without use. Keep it below the server's own."`
-	ResolveEvery    schema.Duration `toml:"resolve_every" title:"Look up again" default:"30s" min:"0s" max:"1d" help:"How often the name of a server in use is looked up again. Connections to addresses that are no longer among the answers are not used again; 0s keeps them."`
+	ResolveEvery    schema.Duration `toml:"resolve_every" title:"Look up again" default:"30s" min:"0s" max:"1d" help:"How often the name of a server in use is looked up again; sooner where its answer holds for less (TTL). Connections to addresses that are no longer among the answers are not used again; 0s keeps them."`
 }
 
 // Check holds Host and SNI to what may stand on the wire.

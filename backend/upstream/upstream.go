@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"proxycache/backend/flow"
 	"proxycache/backend/problem"
+	"proxycache/backend/resolve"
 )
 
 // Options are what a pool needs of its surroundings.
@@ -125,7 +125,7 @@ func newPool(where string, s dialing, o Options) (*Pool, error) {
 		p.listens = func(netip.AddrPort) bool { return false }
 	}
 	if p.resolver == nil {
-		p.resolver = net.DefaultResolver
+		p.resolver = resolve.System{}
 	}
 	var err error
 	if p.tls, err = tlsConfig(where, s); err != nil {
