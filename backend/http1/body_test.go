@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -272,5 +273,61 @@ func TestABodyIsDoneWithItsLastByte(t *testing.T) {
 	}
 	if err := b.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What is taken from the connection past the reader counts as read, and only where the reader has none of it.
+func TestABodyThatIsTakenPastTheReader(t *testing.T) {
+	data := strings.Repeat("0123456789", 100_000)
+	from := strings.NewReader("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + data + "next")
+	r := NewReader(from, Limits{})
+	h, err := r.ReadResponse("GET")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := r.Body(h)
+	if n := b.Beside(); n != 0 {
+		t.Errorf("%d bytes may be taken while the buffer has some", n)
+	}
+	p := make([]byte, small)
+	n, err := b.Read(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := b.Beside(); left != int64(len(data)-n) {
+		t.Errorf("%d of %d may be taken", left, len(data)-n)
+	}
+	past := make([]byte, len(data)-n)
+	half := len(past) / 2
+	_, _ = from.Read(past[:half])
+	if err := b.Passed(half, nil); err != nil || b.Done() {
+		t.Errorf("after a half: %v, done %v", err, b.Done())
+	}
+	if err := b.Passed(0, os.ErrDeadlineExceeded); err != os.ErrDeadlineExceeded {
+		t.Errorf("a deadline: %v", err)
+	}
+	_, _ = from.Read(past[half:])
+	if err := b.Passed(len(past)-half, nil); err != io.EOF || !b.Done() || b.Beside() != 0 {
+		t.Errorf("at the end: %v, done %v, %d left", err, b.Done(), b.Beside())
+	}
+	if string(p[:n])+string(past) != data {
+		t.Error("other bytes were taken")
+	}
+	if next, err := r.Peek(4); string(next) != "next" || err != nil {
+		t.Errorf("then %q, %v", next, err)
+	}
+
+	for _, framing := range []int64{Chunked, UntilClose} {
+		r := NewReader(strings.NewReader(""), Limits{})
+		if b := r.Body(&Head{Length: framing, Status: 200}); b.Beside() != 0 {
+			t.Errorf("%d bytes of a body of length %d may be taken", b.Beside(), framing)
+		}
+	}
+	cut := NewReader(strings.NewReader(""), Limits{}).Body(&Head{Length: 10, Status: 200})
+	if err := cut.Passed(4, io.EOF); err != io.ErrUnexpectedEOF || cut.Done() || cut.Beside() != 0 {
+		t.Errorf("a cut: %v, done %v, %d left", err, cut.Done(), cut.Beside())
+	}
+	if _, err := cut.Read(p); err != io.ErrUnexpectedEOF {
+		t.Errorf("then %v", err)
 	}
 }

@@ -181,3 +181,34 @@ func (f *failing) Write(p []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// What was written past the writer counts as written.
+func TestABodyThatIsWrittenPastTheWriter(t *testing.T) {
+	var to bytes.Buffer
+	b := NewBodyWriter(&to, 10)
+	_, _ = b.Write([]byte("abc"))
+	b.Passed(5, nil)
+	if b.Left() != 2 {
+		t.Errorf("%d are left", b.Left())
+	}
+	if err := NewBodyWriter(&to, 10).Close(nil); err != ErrTooShort {
+		t.Errorf("short of it: %v", err)
+	}
+	if _, err := b.Write([]byte("de")); err != nil || b.Left() != 0 {
+		t.Errorf("%v, %d are left", err, b.Left())
+	}
+	if err := b.Close(nil); err != nil || to.String() != "abcde" {
+		t.Errorf("%v, %q", err, to.String())
+	}
+	broken := errors.New("reset")
+	b = NewBodyWriter(&to, 10)
+	b.Passed(5, broken)
+	if _, err := b.Write([]byte("x")); err != broken || b.Left() != 0 || b.Close(nil) != broken {
+		t.Errorf("after an error: %v, %d are left", err, b.Left())
+	}
+	for _, framing := range []int64{Chunked, UntilClose} {
+		if n := NewBodyWriter(&to, framing).Left(); n != 0 {
+			t.Errorf("%d are left of a body of length %d", n, framing)
+		}
+	}
+}

@@ -429,3 +429,69 @@ func TestBodiesBesideUsOfAllSizes(t *testing.T) {
 		})
 	}
 }
+
+// TestABodyThatCameEarly was read in part by the watch over the client, while the request before it ran.
+func TestABodyThatCameEarly(t *testing.T) {
+	sent := randomBytes(bodySize)
+	near, other := tcpPair(t)
+	s := &sink{Conn: ofPool(near)}
+	defer s.Conn.Close()
+	h := open(t, func(x *flow.Exchange) *flow.Response {
+		if x.Request.Method == "GET" {
+			time.Sleep(10 * watchDelay)
+			return text(200, "ok")
+		}
+		if err := s.take(x.Request.Body, x.Request.ContentLength); err != nil {
+			return text(500, err.Error())
+		}
+		return text(200, "ok")
+	})
+	client := h.dial()
+	go func() {
+		_, _ = fmt.Fprintf(client.Conn, "%sPOST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: %d\r\n\r\n%s", get, bodySize, sent)
+	}()
+	client.hear(okAnswer)
+	got := make([]byte, bodySize)
+	if n, err := io.ReadFull(other, got); err != nil || !bytes.Equal(got, sent) {
+		t.Fatalf("%d bytes came, or others: %v", n, err)
+	}
+	client.hear(okAnswer)
+	if s.beside == 0 {
+		t.Error("nothing passed beside")
+	}
+}
+
+// TestABodyMayWaitWhileTheAnswerMovesBesideUs: who listens may have nothing to say, whichever way he is told.
+func TestABodyMayWaitWhileTheAnswerMovesBesideUs(t *testing.T) {
+	t.Parallel()
+	const limit = time.Second
+	d, other := far(t, 1<<40)
+	ended := make(chan time.Duration, 1)
+	h := limited(t, limits(func(l *Limits) { l.BodyTimeout = schema.Duration(limit) }), 1, func(x *flow.Exchange) *flow.Response {
+		began := time.Now()
+		go func() {
+			_, err := io.Copy(io.Discard, x.Request.Body)
+			if problem.KindOf(err) != problem.SlowClient {
+				t.Errorf("the body ended with %v", err)
+			}
+			ended <- time.Since(began)
+		}()
+		go func() {
+			for range 6 {
+				_, _ = other.Write(make([]byte, 1<<10))
+				time.Sleep(limit / 2)
+			}
+		}()
+		return d.answering(1 << 40)
+	})
+	client := h.dial()
+	client.say("POST / HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n")
+	go func() { _, _ = io.Copy(io.Discard, client.in) }()
+	if after := receive(t, ended, "the end of the body"); after < 3*limit || after > 6*limit {
+		t.Errorf("it ended after %v", after)
+	}
+	if d.beside.Load() == 0 {
+		t.Error("nothing passed beside")
+	}
+	_ = other.Close()
+}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,14 +99,9 @@ type way struct {
 	beside pass          // where the system may carry the bytes by itself
 }
 
-const (
-	// bulk is what a direction carries before the system takes over: talk stays here, where each
-	// word is told of as it passes.
-	bulk = 256 << 10
-	// piece and pieceTime bound what the system carries before whoever watches is told.
-	piece     = 256 << 10
-	pieceTime = 5 * time.Second
-)
+// bulk is what a direction carries before the system takes over: talk stays here, where each word is told of
+// as it passes.
+const bulk = 256 << 10
 
 func (w way) run() error {
 	to := counted{w.to, w.moved}
@@ -119,10 +113,7 @@ func (w way) run() error {
 	}
 	if pipe, err := w.beside.pipe(); err == nil {
 		defer pipe.Close()
-		if err := w.beside.run(pipe, w.moved); !errors.Is(err, errors.ErrUnsupported) {
-			return err
-		}
-		if err := w.beside.from.SetReadDeadline(time.Time{}); err != nil {
+		if over, err := w.beside.run(pipe, w.moved); over {
 			return err
 		}
 	}
@@ -131,8 +122,7 @@ func (w way) run() error {
 }
 
 // pass leads from socket to socket, without the bytes coming to us (splice(2)); whoever watches them
-// on the ordinary way is told how many they were. It ends with errors.ErrUnsupported where the rest must be
-// read.
+// on the ordinary way is told how many they were.
 type pass struct {
 	to, from net.Conn
 	ahead    func() int // bytes that come before those in from
@@ -166,19 +156,22 @@ func (p pass) pipe() (*socket.Pipe, error) {
 	return socket.NewPipe(p.to, p.from)
 }
 
-func (p pass) run(pipe *socket.Pipe, moved *atomic.Int64) error {
+// run carries all there is. Where the rest must be read it is not over.
+func (p pass) run(pipe *socket.Pipe, moved *atomic.Int64) (over bool, err error) {
 	for {
-		if err := p.from.SetReadDeadline(time.Now().Add(pieceTime)); err != nil {
-			return err
-		}
-		n, err := pipe.Move(piece)
-		moved.Add(n)
-		p.tell(n)
-		switch {
+		switch _, err := pipe.Fill(bulk); {
 		case err == io.EOF:
-			return nil
-		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
-			return err
+			return true, nil
+		case errors.Is(err, errors.ErrUnsupported):
+			return false, nil
+		case err != nil:
+			return true, err
+		}
+		n, err := pipe.Empty()
+		moved.Add(int64(n))
+		p.tell(int64(n))
+		if err != nil {
+			return true, err
 		}
 	}
 }

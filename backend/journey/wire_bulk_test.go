@@ -2,6 +2,7 @@ package journey
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -9,7 +10,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -22,7 +22,7 @@ func TestBulkPasses(t *testing.T) {
 	all := make([]byte, 2<<20)
 	fill := rand.NewChaCha8([32]byte{3})
 	_, _ = fill.Read(all) // it never fails
-	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var size, cut int
 		var seed uint64
 		_, _ = fmt.Sscanf(r.URL.Path, "/%d/%d/%d", &size, &cut, &seed)
@@ -51,10 +51,30 @@ func TestBulkPasses(t *testing.T) {
 		if cut > 0 {
 			panic(http.ErrAbortHandler)
 		}
-	}))
-	t.Cleanup(origin.Close)
+	})
+	clear, secure := httptest.NewServer(handler), httptest.NewTLSServer(handler)
+	t.Cleanup(clear.Close)
+	t.Cleanup(secure.Close)
+	trusting := &tls.Config{InsecureSkipVerify: true}
 	for _, recording := range []bool{false, true} {
-		h := openHouse(t, reverseTo(strings.TrimPrefix(origin.URL, "http://")))
+		h := openHouse(t, fmt.Sprintf(`
+[upstreams.clear]
+targets = [{ url = %q }]
+
+[upstreams.secure]
+targets = [{ url = %q }]
+skip_verify = true
+
+[[routes]]
+name = "clear"
+when = 'door = reverse and host = "clear.localhost"'
+to = "clear"
+
+[[routes]]
+name = "secure"
+when = 'door = reverse'
+to = "secure"
+`, clear.URL, secure.URL))
 		if _, err := h.SetRecording(t.Context(), recording); err != nil {
 			t.Fatal(err)
 		}
@@ -62,22 +82,25 @@ func TestBulkPasses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for door, transport := range map[string]*http.Transport{
-			"reverse": {},
-			"forward": {Proxy: http.ProxyURL(proxy)},
+		for _, way := range []struct{ name, to, host string }{
+			{"in the clear", proxy.String(), "clear.localhost"},
+			{"in the clear to a proxy", clear.URL, ""},
+			{"from TLS", "https://" + proxy.Host, "clear.localhost"},
+			{"to TLS", proxy.String(), "secure.localhost"},
+			{"from TLS to TLS", "https://" + proxy.Host, "secure.localhost"},
 		} {
-			to := origin.URL
-			if door == "reverse" {
-				to = proxy.String()
+			transport := &http.Transport{TLSClientConfig: trusting}
+			if way.host == "" {
+				transport.Proxy = http.ProxyURL(proxy)
 			}
 			t.Cleanup(transport.CloseIdleConnections)
 			client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
-			for i := range 3 {
-				t.Run(fmt.Sprintf("%s, recording %v, %d", door, recording, i), func(t *testing.T) {
+			for i := range 2 {
+				t.Run(fmt.Sprintf("%s, recording %v, %d", way.name, recording, i), func(t *testing.T) {
 					t.Parallel()
 					r := rand.New(rand.NewPCG(uint64(i), 5))
 					for range 25 {
-						exchangeBulk(t, r, client, to, all)
+						exchangeBulk(t, r, client, way.to, way.host, all)
 					}
 				})
 			}
@@ -86,7 +109,7 @@ func TestBulkPasses(t *testing.T) {
 }
 
 // exchangeBulk sends one request of a random kind and looks at what comes back.
-func exchangeBulk(t *testing.T, r *rand.Rand, client *http.Client, to string, all []byte) {
+func exchangeBulk(t *testing.T, r *rand.Rand, client *http.Client, to, host string, all []byte) {
 	t.Helper()
 	size, cut := 1+r.IntN(len(all)), 0
 	if r.IntN(8) == 0 {
@@ -96,6 +119,7 @@ func exchangeBulk(t *testing.T, r *rand.Rand, client *http.Client, to string, al
 	if err != nil {
 		t.Fatal(err)
 	}
+	request.Host = host
 	if r.IntN(2) == 0 {
 		sent := r.IntN(len(all))
 		request.Method, request.Body, request.ContentLength = "POST", io.NopCloser(bytes.NewReader(all[:sent])), int64(sent)

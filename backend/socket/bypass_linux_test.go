@@ -102,3 +102,30 @@ func TestABypassWithoutDescriptors(t *testing.T) {
 		t.Error("it opens")
 	}
 }
+
+// TestOnlySoManyPipesAreOpen, and each that is closed makes room for another.
+func TestOnlySoManyPipesAreOpen(t *testing.T) {
+	from, _ := ours(t)
+	to, _ := ours(t)
+	before := pipes.Load()
+	var open []*Pipe
+	for {
+		p, err := NewPipe(to, from)
+		if errors.Is(err, errors.ErrUnsupported) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, p)
+	}
+	if n := before + int64(len(open)); n != mostPipes() {
+		t.Errorf("%d are open, not %d", n, mostPipes())
+	}
+	for _, p := range open {
+		p.Close()
+	}
+	if n := pipes.Load(); n != before {
+		t.Errorf("%d are open after all were closed, not %d", n, before)
+	}
+}

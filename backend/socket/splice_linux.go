@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,16 +22,33 @@ type Pipe struct {
 	holds    int // bytes that have not come out
 }
 
-// NewPipe leads from one connection to another, which Of has taken over; else the error is ErrUnsupported. It
-// is to be closed; it closes neither of them.
+// pipes are the open ones. Connections come first where descriptors are few, and the system gives all
+// programs of a user the pages of 1024 pipes together (see pipe(7)).
+var pipes atomic.Int64
+
+var mostPipes = sync.OnceValue(func() int64 {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
+		return 0
+	}
+	return int64(min(512, l.Cur/16))
+})
+
+// NewPipe leads from one connection to another, which Of has taken over; else, and where too many are open, the
+// error is ErrUnsupported. It is to be closed, once; it closes neither of them.
 func NewPipe(to, from net.Conn) (*Pipe, error) {
 	a, sinks := to.(*conn)
 	b, gives := from.(*conn)
 	if !sinks || !gives {
 		return nil, errors.ErrUnsupported
 	}
+	if pipes.Add(1) > mostPipes() {
+		pipes.Add(-1)
+		return nil, errors.ErrUnsupported
+	}
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		pipes.Add(-1)
 		return nil, err
 	}
 	return &Pipe{to: a, from: b, in: ends[1], out: ends[0]}, nil
@@ -39,34 +58,22 @@ func NewPipe(to, from net.Conn) (*Pipe, error) {
 func (p *Pipe) Close() {
 	_ = syscall.Close(p.in) // nobody else knows them
 	_ = syscall.Close(p.out)
+	pipes.Add(-1)
 }
 
-// Move moves bytes until it were most, or those that come end, which is io.EOF. It meets the deadlines of
-// both connections, and can go on behind them. Other errors are those of Fill and Empty.
-func (p *Pipe) Move(most int64) (moved int64, err error) {
-	for moved < most {
-		if p.holds == 0 {
-			if _, err := p.Fill(most - moved); err != nil {
-				return moved, err
-			}
-		}
-		n, err := p.Empty()
-		moved += int64(n)
-		if err != nil {
-			return moved, err
-		}
-	}
-	return moved, nil
-}
-
-// Fill is a Read of at most so many bytes into the pipe, in which nothing may be. Where bytes have come that
-// cannot pass, as those around urgent ones, the error is ErrUnsupported: Read has them.
+// Fill is a Read of at most so many bytes into the pipe, in which nothing may be. Where the error is
+// ErrUnsupported, Read is to be asked: bytes have come that cannot pass, as those behind urgent ones, or the
+// system lets none pass.
 func (p *Pipe) Fill(most int64) (int, error) {
 	var n int64
 	var err error
 	failed := (*raw)(p.from).Read(func(fd uintptr) (done bool) {
 		n, err = splice(int(fd), p.in, int(min(most, pipeful)))
-		if err == unix.EAGAIN && p.from.urgent.Load() && readableNow(int(fd)) {
+		switch {
+		case n > 0:
+		case err == nil && bytesWait(int(fd)), // urgent ones, and the end behind them
+			err == unix.EAGAIN && p.from.urgent.Load() && readableNow(int(fd)),
+			err == unix.EINVAL, err == unix.EPERM, err == unix.ENOMEM: // not from this socket, not here, not now
 			err = errors.ErrUnsupported
 		}
 		return err != unix.EAGAIN
@@ -100,6 +107,13 @@ func (p *Pipe) Empty() (moved int, err error) {
 		err = failed
 	}
 	return moved, err
+}
+
+// bytesWait tells that there is something to read where a splice has found the end: it finds that at urgent
+// bytes, too.
+func bytesWait(fd int) bool {
+	n, _, err := unix.Recvfrom(fd, make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return n > 0 && err == nil
 }
 
 func splice(from, to, most int) (int64, error) {

@@ -16,9 +16,6 @@ type Pipe struct{}
 // NewPipe fails: the system has none.
 func NewPipe(to, from net.Conn) (*Pipe, error) { return nil, errors.ErrUnsupported }
 
-// Move moves nothing.
-func (*Pipe) Move(most int64) (int64, error) { return 0, errors.ErrUnsupported }
-
 // Fill has nothing.
 func (*Pipe) Fill(most int64) (int, error) { return 0, errors.ErrUnsupported }
 

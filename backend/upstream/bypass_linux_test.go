@@ -287,3 +287,23 @@ func TestATargetThatTakesNothingBesideUs(t *testing.T) {
 		t.Errorf("it took something for %v", took)
 	}
 }
+
+// TestATargetThatAnswersMuchAndTakesNothing: while it is sent something, what it says is read, which tells that
+// it is busy.
+func TestATargetThatAnswersMuchAndTakesNothing(t *testing.T) {
+	t.Parallel()
+	hold := untilEnd(t)
+	p := hasty(openTo(t, "http://"+serve(t, func(p *peer) {
+		p.head()
+		p.say("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", bulk, noise(1<<20))
+		hold()
+	})))
+	since := time.Now()
+	got, beside, err := past(t, send(t, p, withBody(ask(t, "POST", "/"), zeros{}, 1<<40)))
+	if problem.KindOf(err) != problem.ReadTimeout || len(got) != 1<<20 || beside > 0 {
+		t.Errorf("%d bytes came, %d beside, and then %v", len(got), beside, err)
+	}
+	if took := time.Since(since); took < stalling || took > 5*stalling {
+		t.Errorf("it was given up after %v", took)
+	}
+}
