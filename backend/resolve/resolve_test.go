@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,14 +30,7 @@ type zone map[string][]record
 // serve opens a server on UDP and TCP. What change makes of an answer is sent, one message after another.
 func serve(t *testing.T, z zone, change func(network string, answer []byte) [][]byte) System {
 	t.Helper()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	streams, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, streams := listenBoth(t)
 	if change == nil {
 		change = func(_ string, answer []byte) [][]byte { return [][]byte{answer} }
 	}
@@ -83,6 +77,25 @@ func serve(t *testing.T, z zone, change func(network string, answer []byte) [][]
 		running.Wait()
 	})
 	return System{server: packets.LocalAddr().String()}
+}
+
+// listenBoth listens on one port of UDP and TCP: one that is free for one of them may not be for the other.
+func listenBoth(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for {
+		streams, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets, err := net.ListenPacket("udp", streams.Addr().String())
+		if err == nil {
+			return packets, streams
+		}
+		_ = streams.Close()
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // answer is what the zone says to a query.

@@ -403,7 +403,7 @@ func TestBytesPassInTheSystem(t *testing.T) {
 		heard <- all
 	}()
 	_ = from.SetReadDeadline(time.Now().Add(time.Millisecond))
-	if n, err := move(pipe, 1 << 20); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if n, err := move(pipe, 1<<20); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("nothing has come, but %d moved, %v", n, err)
 	}
 	_ = from.SetReadDeadline(time.Time{})
@@ -413,7 +413,7 @@ func TestBytesPassInTheSystem(t *testing.T) {
 	}()
 	var moved int64
 	for {
-		n, err := move(pipe, 100 << 10)
+		n, err := move(pipe, 100<<10)
 		moved += n
 		if err == io.EOF {
 			break
@@ -468,7 +468,7 @@ func TestASpliceThatBreaksSaysWhy(t *testing.T) {
 	}()
 	defer source.Close()
 	for {
-		if _, err = move(pipe, 1 << 10); err != nil {
+		if _, err = move(pipe, 1<<10); err != nil {
 			break
 		}
 	}
