@@ -77,7 +77,7 @@ func (e *Engine) Handle(x *flow.Exchange) *flow.Response {
 	switch {
 	case response.Upgraded != nil:
 	case response.Body != flow.NoBody:
-		response.Body, held = &heldBody{ReadCloser: response.Body, plan: plan, exchange: x, late: late}, true
+		response.Body, held = &heldBody{Held: flow.Held{ReadCloser: response.Body}, plan: plan, exchange: x, late: late}, true
 	case err != nil && late != nil:
 		late.Observe(x.Since())
 	}

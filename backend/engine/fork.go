@@ -29,7 +29,7 @@ func (r *route) fork(x *flow.Exchange, i int) (*flow.Response, error) {
 	}
 	x.Came(response)
 	if response.Upgraded == nil && response.Body != flow.NoBody {
-		response.Body, held = &heldBody{ReadCloser: response.Body, plan: r.plan}, true
+		response.Body, held = &heldBody{Held: flow.Held{ReadCloser: response.Body}, plan: r.plan}, true
 	}
 	return response, nil
 }

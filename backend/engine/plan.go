@@ -367,21 +367,12 @@ func (p *pool) release() {
 
 // heldBody keeps the plan of a response alive until its body was consumed, and counts how long that took.
 type heldBody struct {
-	io.ReadCloser
+	flow.Held
 	plan     *Plan
 	exchange *flow.Exchange // serves another one once the body was closed
 	late     *metrics.Late  // nil where it is not counted
 	closed   atomic.Bool
 }
-
-// Ready tells that a Read does not wait.
-func (b *heldBody) Ready() bool { return flow.Ready(b.ReadCloser) }
-
-// Same is the body whose bytes it passes on as they are.
-func (b *heldBody) Same() io.ReadCloser { return b.ReadCloser }
-
-// Inside is the body that may be read in its place (see flow.Inside).
-func (b *heldBody) Inside() io.ReadCloser { return b.ReadCloser }
 
 func (b *heldBody) Close() error {
 	err := b.ReadCloser.Close()

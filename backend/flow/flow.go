@@ -98,34 +98,6 @@ func (r *Response) Begins(proto string, head []byte) {
 	}
 }
 
-// NoBody reads as empty.
-var NoBody io.ReadCloser = noBody{}
-
-type noBody struct{}
-
-func (noBody) Read([]byte) (int, error)         { return 0, io.EOF }
-func (noBody) Close() error                     { return nil }
-func (noBody) WriteTo(io.Writer) (int64, error) { return 0, nil }
-
-// Ready tells that the first bytes of a body are there: reading it does not wait. Bodies that know say
-// so by a method Ready; those that wrap one pass the question on.
-func Ready(body io.Reader) bool {
-	b, ok := body.(interface{ Ready() bool })
-	return ok && b.Ready()
-}
-
-// Inside is the body to which it makes no difference who reads it: those around it look neither at its bytes
-// nor at its errors, and are to be closed in its place. Such bodies say so by a method Inside.
-func Inside(body io.ReadCloser) io.ReadCloser {
-	for {
-		around, ok := body.(interface{ Inside() io.ReadCloser })
-		if !ok {
-			return body
-		}
-		body = around.Inside()
-	}
-}
-
 // NewResponse is a complete answer made here. An empty contentType sets no field.
 func NewResponse(status int, contentType string, body []byte) *Response {
 	r := &Response{Status: status, Proto: "HTTP/1.1", Body: NoBody, ContentLength: int64(len(body))}

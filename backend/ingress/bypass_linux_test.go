@@ -277,6 +277,15 @@ type sink struct {
 	beside int64
 }
 
+// openSink is one, and its other end, which hears what it takes.
+func openSink(t *testing.T) (s *sink, other net.Conn) {
+	t.Helper()
+	near, other := tcpPair(t)
+	s = &sink{Conn: ofPool(near)}
+	t.Cleanup(func() { _ = s.Conn.Close() })
+	return s, other
+}
+
 func (s *sink) take(body io.ReadCloser, length int64) error {
 	b := socket.NewBypass(flow.Inside(body), s.Conn)
 	defer b.Close()
@@ -304,9 +313,7 @@ func (s *sink) take(body io.ReadCloser, length int64) error {
 
 func TestARequestsBodyPassesBesideUs(t *testing.T) {
 	sent := randomBytes(bodySize)
-	near, other := tcpPair(t)
-	s := &sink{Conn: ofPool(near)}
-	defer s.Conn.Close()
+	s, other := openSink(t)
 	h := open(t, func(x *flow.Exchange) *flow.Response {
 		if err := s.take(x.Request.Body, x.Request.ContentLength); err != nil {
 			return text(500, err.Error())
@@ -347,9 +354,7 @@ func TestARequestsBodyBesideUsThatDoesNotEnd(t *testing.T) {
 		{"its client ends its side", func(c *talk) { _ = c.Conn.(*net.TCPConn).CloseWrite() }, problem.ClientLeft},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			near, other := tcpPair(t)
-			s := &sink{Conn: ofPool(near)}
-			defer s.Conn.Close()
+			s, other := openSink(t)
 			ended := make(chan error, 1)
 			h := limited(t, limits(func(l *Limits) { l.BodyTimeout = schema.Duration(limit) }), 1, func(x *flow.Exchange) *flow.Response {
 				ended <- s.take(x.Request.Body, x.Request.ContentLength)
@@ -376,9 +381,7 @@ func TestARequestsBodyBesideUsThatDoesNotEnd(t *testing.T) {
 
 // TestARequestsBodyBesideUsIsClosed while its target still waits for more, because the answer is there.
 func TestARequestsBodyBesideUsIsClosed(t *testing.T) {
-	near, other := tcpPair(t)
-	s := &sink{Conn: ofPool(near)}
-	defer s.Conn.Close()
+	s, other := openSink(t)
 	ended := make(chan error, 1)
 	h := open(t, func(x *flow.Exchange) *flow.Response {
 		body := x.Request.Body
@@ -433,9 +436,7 @@ func TestBodiesBesideUsOfAllSizes(t *testing.T) {
 // TestABodyThatCameEarly was read in part by the watch over the client, while the request before it ran.
 func TestABodyThatCameEarly(t *testing.T) {
 	sent := randomBytes(bodySize)
-	near, other := tcpPair(t)
-	s := &sink{Conn: ofPool(near)}
-	defer s.Conn.Close()
+	s, other := openSink(t)
 	h := open(t, func(x *flow.Exchange) *flow.Response {
 		if x.Request.Method == "GET" {
 			time.Sleep(10 * watchDelay)

@@ -185,12 +185,18 @@ type wire struct {
 
 func openWire(t *testing.T) *wire {
 	t.Helper()
+	w := new(wire)
+	w.address = openBare(t, w.serve)
+	return w
+}
+
+// openBare is a server on bare TCP: serve is run for each connection, which is closed after it.
+func openBare(t *testing.T, serve func(c net.Conn, in *bufio.Reader)) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{address: l.Addr().String()}
-	var open sync.WaitGroup
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
@@ -198,15 +204,16 @@ func openWire(t *testing.T) *wire {
 			if err != nil {
 				return
 			}
-			open.Go(func() { w.serve(c) })
+			go func() {
+				defer c.Close()
+				serve(c, bufio.NewReader(c))
+			}()
 		}
 	}()
-	return w
+	return l.Addr().String()
 }
 
-func (w *wire) serve(c net.Conn) {
-	defer c.Close()
-	in := bufio.NewReader(c)
+func (w *wire) serve(c net.Conn, in *bufio.Reader) {
 	for {
 		h, err := readRequest(in)
 		if err != nil {

@@ -186,24 +186,7 @@ func openAll(t *testing.T, address string) *openOnes {
 // openEcho is a server that says back what it hears.
 func openEcho(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_, _ = io.Copy(c, c) // until the client goes
-			}()
-		}
-	}()
-	return l.Addr().String()
+	return openBare(t, func(c net.Conn, in *bufio.Reader) { _, _ = io.Copy(c, in) }) // until the client goes
 }
 
 // work wants every one of them to go on.

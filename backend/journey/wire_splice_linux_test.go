@@ -30,29 +30,6 @@ func pipesOpen(t *testing.T) (n int) {
 	return n
 }
 
-// origin is a server on bare TCP, which has a connection each.
-func origin(t *testing.T, serve func(c net.Conn, in *bufio.Reader)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				serve(c, bufio.NewReader(c))
-			}()
-		}
-	}()
-	return l.Addr().String()
-}
-
 // headOf reads a head; "" at the end.
 func headOf(in *bufio.Reader) string {
 	head := ""
@@ -71,7 +48,7 @@ func headOf(in *bufio.Reader) string {
 func TestBodiesPassInTheSystem(t *testing.T) {
 	const size = 64 << 20 // more than the system holds on the way
 	goOn := make(chan bool, 4)
-	address := origin(t, func(c net.Conn, in *bufio.Reader) {
+	address := openBare(t, func(c net.Conn, in *bufio.Reader) {
 		for {
 			head := headOf(in)
 			if head == "" {
@@ -162,7 +139,7 @@ func TestUrgentBytesInBulk(t *testing.T) {
 		_, _ = c.Write(sent[half:])
 	}
 	heard := make(chan []byte, 1)
-	address := origin(t, func(c net.Conn, in *bufio.Reader) {
+	address := openBare(t, func(c net.Conn, in *bufio.Reader) {
 		switch first, _ := in.Peek(1); string(first) {
 		case "G":
 			headOf(in)

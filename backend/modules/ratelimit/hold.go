@@ -1,7 +1,6 @@
 package ratelimit
 
 import (
-	"io"
 	"sync/atomic"
 
 	"proxycache/backend/flow"
@@ -35,7 +34,7 @@ func (h *hold) unlessHanded() {
 // handTo lets r's body end the hold when it is closed.
 func (h *hold) handTo(r *flow.Response) {
 	if h != nil && r.Body != flow.NoBody {
-		r.Body, h.handed = &heldBody{r.Body, h}, true
+		r.Body, h.handed = &heldBody{flow.Held{ReadCloser: r.Body}, h}, true
 	}
 }
 
@@ -53,18 +52,9 @@ func (h *hold) end() {
 }
 
 type heldBody struct {
-	io.ReadCloser
+	flow.Held
 	hold *hold
 }
-
-// Ready passes the question on (see flow.Ready).
-func (b *heldBody) Ready() bool { return flow.Ready(b.ReadCloser) }
-
-// Same tells the trail that the bytes are those of the body inside.
-func (b *heldBody) Same() io.ReadCloser { return b.ReadCloser }
-
-// Inside is the body that may be read in its place (see flow.Inside).
-func (b *heldBody) Inside() io.ReadCloser { return b.ReadCloser }
 
 func (b *heldBody) Close() error {
 	err := b.ReadCloser.Close()

@@ -2,7 +2,6 @@ package retry
 
 import (
 	"context"
-	"io"
 
 	"proxycache/backend/flow"
 )
@@ -14,25 +13,16 @@ func holding(response *flow.Response, cancel context.CancelCauseFunc) *flow.Resp
 	case response.Body == flow.NoBody:
 		cancel(nil)
 	default:
-		response.Body = &held{response.Body, cancel}
+		response.Body = &held{flow.Held{ReadCloser: response.Body}, cancel}
 	}
 	return response
 }
 
 // held is a body with whose end a context ends.
 type held struct {
-	io.ReadCloser
+	flow.Held
 	cancel context.CancelCauseFunc
 }
-
-// Ready tells that a Read does not wait.
-func (h *held) Ready() bool { return flow.Ready(h.ReadCloser) }
-
-// Same is the body whose bytes it passes on as they are.
-func (h *held) Same() io.ReadCloser { return h.ReadCloser }
-
-// Inside is the body that may be read in its place (see flow.Inside).
-func (h *held) Inside() io.ReadCloser { return h.ReadCloser }
 
 func (h *held) Close() error {
 	defer h.cancel(nil)
